@@ -1,0 +1,28 @@
+# Debian 12 packages; docs/architecture.md says which folder may show which.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(absl REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(OpenSSL REQUIRED)
+find_package(CURL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(cares REQUIRED IMPORTED_TARGET libcares)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(jemalloc IMPORTED_TARGET jemalloc)
+
+# Libraries without a CMake or pkg-config file of their own.
+function(narthex_imported NAME HEADER LIBRARY)
+  find_path(${NAME}_INCLUDE ${HEADER} REQUIRED)
+  find_library(${NAME}_LIBRARY ${LIBRARY} REQUIRED)
+  add_library(narthex_dep_${NAME} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(narthex_dep_${NAME} PROPERTIES
+    IMPORTED_LOCATION ${${NAME}_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${${NAME}_INCLUDE})
+endfunction()
+narthex_imported(snappy snappy.h snappy)
+narthex_imported(libdeflate libdeflate.h deflate)
