@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "model/matcher.h"
@@ -120,6 +121,15 @@ using ExprPtr = std::unique_ptr<Expr>;
 ValueType TypeOf(const Expr& expr);
 // A deep copy.
 ExprPtr Clone(const Expr& expr);
+// The operands in evaluation order, as upstream walks them: an aggregation's expression before its
+// parameter, a range selector's selector, a call's arguments. Duration expressions are not
+// operands.
+std::vector<Expr*> Children(Expr& expr);
+std::vector<const Expr*> Children(const Expr& expr);
+// Calls visit(node) for the expression and all below it, parents first. A visitor that returns a
+// bool stops the descent below a node by returning false.
+template <typename Node, typename Visit>
+void WalkExpr(Node& expr, Visit&& visit);
 
 struct NumberLiteral : Expr {
   NumberLiteral() : Expr(Kind::kNumberLiteral) {}
@@ -159,6 +169,7 @@ struct VectorSelector : Expr {
   bool anchored = false;
   bool smoothed = false;
   bool bypass_empty_matcher_check = false;  // Selectors inside info().
+  bool unquoted_utf8_names = false;         // Parsed with that option; printed in its spelling.
 };
 
 struct MatrixSelector : Expr {
@@ -205,6 +216,7 @@ struct AggregateExpr : Expr {
   ExprPtr parameter;                  // Null when the operator takes none.
   std::vector<std::string> grouping;  // In source order.
   bool without = false;
+  bool unquoted_utf8_names = false;  // As in VectorSelector.
 };
 
 enum class MatchCardinality : uint8_t { kOneToOne, kManyToOne, kOneToMany, kManyToMany };
@@ -226,7 +238,8 @@ struct BinaryExpr : Expr {
   ExprPtr rhs;
   std::optional<VectorMatching> matching;  // Set when both sides are vectors.
   bool return_bool = false;
-  PositionRange op_position;
+  bool unquoted_utf8_names = false;  // As in VectorSelector.
+  PositionRange op_position;         // Operator and modifiers, without the spaces around them.
 };
 
 struct UnaryExpr : Expr {
@@ -245,5 +258,15 @@ struct StepInvariantExpr : Expr {
   StepInvariantExpr() : Expr(Kind::kStepInvariant) {}
   ExprPtr expr;
 };
+
+template <typename Node, typename Visit>
+void WalkExpr(Node& expr, Visit&& visit) {
+  if constexpr (std::is_same_v<decltype(visit(expr)), bool>) {
+    if (!visit(expr)) return;
+  } else {
+    visit(expr);
+  }
+  for (Node* child : Children(expr)) WalkExpr(*child, visit);
+}
 
 }  // namespace narthex::promql
