@@ -1,0 +1,136 @@
+import { ActionIcon, Switch } from '@mantine/core';
+import { useCallback, useEffect, useMemo, useState } from 'react';
+import type { MatrixItem } from '../../api/types';
+import { Chart } from '../../components/Chart';
+import { Icon } from '../../components/Icon';
+import { Empty } from '../../components/ui';
+import { formatSeries } from '../../lib/format';
+import { seriesColor } from '../../lib/palette';
+import type { PanelState } from '../../lib/panels';
+import { alignMatrix } from '../../lib/series';
+import { settings } from '../../lib/settings';
+import { Legend } from './Legend';
+import classes from './query.module.css';
+import { ResolutionInput } from './ResolutionInput';
+import { ResultFrame } from './ResultFrame';
+import { RangeInput, TimeInput } from './TimeInput';
+import { useExemplars } from './useExemplars';
+import { useRangeQuery, type Executed } from './useQueries';
+
+interface Props {
+  state: PanelState;
+  run: number;
+  change: (patch: Partial<PanelState>) => void;
+}
+
+export function GraphTab({ state, run, change }: Props) {
+  const query = useRangeQuery(state, run);
+  const stacked = state.displayMode === 'stacked';
+  return (
+    <ResultFrame
+      expr={state.expr}
+      query={query}
+      controls={
+        <>
+          <RangeInput rangeMs={state.rangeMs} onChange={(rangeMs) => change({ rangeMs })} />
+          <TimeInput
+            label="End time"
+            valueMs={state.endMs}
+            stepMs={state.rangeMs / 2}
+            onChange={(endMs) => change({ endMs })}
+          />
+          <ResolutionInput
+            resolution={state.resolution}
+            rangeMs={state.rangeMs}
+            onChange={(resolution) => change({ resolution })}
+          />
+          <div className={classes.joined} role="group" aria-label="Display">
+            {(['lines', 'stacked'] as const).map((mode) => (
+              <ActionIcon
+                key={mode}
+                size={30}
+                variant={state.displayMode === mode ? 'filled' : 'default'}
+                aria-label={mode === 'lines' ? 'Lines' : 'Stacked'}
+                aria-pressed={state.displayMode === mode}
+                title={mode === 'lines' ? 'Lines' : 'Stacked'}
+                onClick={() => change({ displayMode: mode })}
+              >
+                <Icon name={mode === 'lines' ? 'graph' : 'stacked'} size={14} />
+              </ActionIcon>
+            ))}
+          </div>
+          <Switch
+            size="xs"
+            label="From zero"
+            checked={state.yAxisMin === 0}
+            onChange={(event) => change({ yAxisMin: event.currentTarget.checked ? 0 : null })}
+          />
+          <Switch
+            size="xs"
+            label="Exemplars"
+            checked={state.showExemplars}
+            onChange={(event) => change({ showExemplars: event.currentTarget.checked })}
+          />
+        </>
+      }
+    >
+      {(executed) => <Graph executed={executed} state={state} stacked={stacked} change={change} />}
+    </ResultFrame>
+  );
+}
+
+interface GraphProps {
+  executed: Executed;
+  state: PanelState;
+  stacked: boolean;
+  change: (patch: Partial<PanelState>) => void;
+}
+
+const kNoSeries: MatrixItem[] = [];
+
+function Graph({ executed, state, stacked, change }: GraphProps) {
+  const { zone } = settings.use();
+  const { start, end, step, answer } = executed;
+  const matrix = answer.data.resultType === 'matrix' ? answer.data.result : kNoSeries;
+  const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
+  useEffect(() => setHidden(new Set()), [matrix]);
+
+  const { times, columns } = useMemo(() => alignMatrix(matrix, start, end, step), [matrix, start, end, step]);
+  const series = useMemo(
+    () =>
+      matrix.map((item, i) => ({
+        label: formatSeries(item.metric),
+        color: seriesColor(i),
+        shown: !hidden.has(i),
+      })),
+    [hidden, matrix],
+  );
+  const marks = useExemplars(state.expr, start, end, state.showExemplars);
+  const zoom = useCallback(
+    (fromMs: number, toMs: number) =>
+      change({ endMs: Math.ceil(toMs / 1000) * 1000, rangeMs: Math.max(Math.round((toMs - fromMs) / 1000) * 1000, 1000) }),
+    [change],
+  );
+  if (matrix.length === 0) return <Empty>The result is empty.</Empty>;
+  return (
+    <>
+      <div className={classes.chartBox}>
+        <Chart
+          label={`Graph of ${matrix.length} series for ${state.expr}`}
+          times={times}
+          columns={columns}
+          series={series}
+          from={start}
+          to={end}
+          height={380}
+          zone={zone}
+          stacked={stacked}
+          yMin={state.yAxisMin}
+          marks={marks}
+          onZoom={zoom}
+        />
+      </div>
+      <Legend matrix={matrix} columns={columns} series={series} hidden={hidden} onChange={setHidden} />
+    </>
+  );
+}
