@@ -1,0 +1,815 @@
+#include "model/float_histogram_ops.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "util/numbers.h"
+
+namespace narthex {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// ---------------------------------------------------------------------------------------------
+// One side of a histogram as a list of (index, count) and back
+// ---------------------------------------------------------------------------------------------
+
+// Calls body(index, position in the buckets) for each bucket; stops at the end of the shorter of
+// spans and buckets.
+template <typename Body>
+void ForEachBucket(const std::vector<Span>& spans, size_t bucket_count, Body&& body) {
+  int64_t index = 0;
+  size_t position = 0;
+  for (const Span& span : spans) {
+    index += span.offset;
+    for (uint32_t i = 0; i < span.length && position < bucket_count; ++i, ++index, ++position) {
+      body(static_cast<int32_t>(index), position);
+    }
+  }
+}
+
+// Builds spans and counts from ascending indices. A second count for the last index is added to it.
+template <typename Count>
+class SideBuilder {
+ public:
+  void Reserve(size_t count) { buckets_.reserve(count); }
+  bool IsLast(int32_t index) const { return !spans_.empty() && index == last_; }
+
+  void Append(int32_t index, Count count) {
+    if (spans_.empty()) {
+      spans_.push_back({index, 1});
+    } else if (int64_t{index} == int64_t{last_} + 1) {
+      ++spans_.back().length;
+    } else {
+      spans_.push_back({static_cast<int32_t>(int64_t{index} - last_ - 1), 1});
+    }
+    buckets_.push_back(count);
+    last_ = index;
+  }
+  Count& back() { return buckets_.back(); }
+
+  void MoveTo(std::vector<Span>* spans, std::vector<Count>* buckets) {
+    *spans = std::move(spans_);
+    *buckets = std::move(buckets_);
+  }
+
+ private:
+  std::vector<Span> spans_;
+  std::vector<Count> buckets_;
+  int32_t last_ = 0;
+};
+
+// A count with its error term, so that plain and compensated sums share the code below.
+struct Compensated {
+  double value = 0;
+  double error = 0;
+  void Add(double v) { KahanAdd(v, &value, &error); }
+};
+
+// A side with its error terms; `errors` is null in plain sums.
+struct Side {
+  std::vector<Span>* spans;
+  std::vector<double>* buckets;
+  std::vector<double>* errors;
+};
+
+void Store(SideBuilder<Compensated>* builder, const Side& side) {
+  std::vector<Compensated> counts;
+  builder->MoveTo(side.spans, &counts);
+  side.buckets->resize(counts.size());
+  if (side.errors != nullptr) side.errors->resize(counts.size());
+  for (size_t i = 0; i < counts.size(); ++i) {
+    (*side.buckets)[i] = counts[i].value;
+    if (side.errors != nullptr) (*side.errors)[i] = counts[i].error;
+  }
+}
+
+int32_t CoarserIndex(int32_t index, int32_t from_schema, int32_t to_schema) {
+  return static_cast<int32_t>((int64_t{index} - 1) >> (from_schema - to_schema)) + 1;
+}
+
+Status CheckReducible(const std::vector<Span>& spans, size_t bucket_count) {
+  uint64_t wanted = 0;
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (i > 0 && spans[i].offset < 0) {
+      return MakeError(ErrorCode::kInvalidInput,
+                       "span number {} with offset {}: histogram has a span whose offset is "
+                       "negative",
+                       i + 1, spans[i].offset);
+    }
+    wanted += spans[i].length;
+    if (wanted > bucket_count) {
+      return MakeError(ErrorCode::kInvalidInput,
+                       "have {} buckets but spans need more: histogram spans specify different "
+                       "number of buckets than provided",
+                       bucket_count);
+    }
+  }
+  if (wanted != bucket_count) {
+    return MakeError(ErrorCode::kInvalidInput,
+                     "spans need {} buckets, have {} buckets: histogram spans specify different "
+                     "number of buckets than provided",
+                     wanted, bucket_count);
+  }
+  return {};
+}
+
+template <typename Count>
+void ReduceSide(int32_t from_schema, int32_t to_schema, std::vector<Span>* spans,
+                std::vector<Count>* buckets) {
+  SideBuilder<Count> builder;
+  ForEachBucket(*spans, buckets->size(), [&](int32_t index, size_t i) {
+    const int32_t target = CoarserIndex(index, from_schema, to_schema);
+    if (builder.IsLast(target)) {
+      builder.back() += (*buckets)[i];
+    } else {
+      builder.Append(target, (*buckets)[i]);
+    }
+  });
+  builder.MoveTo(spans, buckets);
+}
+
+void ReduceSideCompensated(int32_t from_schema, int32_t to_schema, const Side& side) {
+  SideBuilder<Compensated> builder;
+  ForEachBucket(*side.spans, side.buckets->size(), [&](int32_t index, size_t i) {
+    const int32_t target = CoarserIndex(index, from_schema, to_schema);
+    const double value = (*side.buckets)[i];
+    const double error = (*side.errors)[i];
+    if (builder.IsLast(target)) {
+      builder.back().Add(value);
+      builder.back().Add(error);
+    } else {
+      builder.Append(target, {value, error});
+    }
+  });
+  Store(&builder, side);
+}
+
+void ToAbsolute(std::vector<int64_t>* buckets) {
+  for (size_t i = 1; i < buckets->size(); ++i) (*buckets)[i] += (*buckets)[i - 1];
+}
+void ToDeltas(std::vector<int64_t>* buckets) {
+  for (size_t i = buckets->size(); i-- > 1;) (*buckets)[i] -= (*buckets)[i - 1];
+}
+
+// Keeps populated buckets and at most `empty_max` empty ones between two of them. `errors` may be
+// null; a bucket with an error term is populated.
+template <typename Count>
+void CompactSide(std::vector<Span>* spans, std::vector<Count>* buckets, std::vector<double>* errors,
+                 size_t empty_max) {
+  const auto populated = [&](size_t i) {
+    return (*buckets)[i] != Count{0} || (errors != nullptr && (*errors)[i] != 0);
+  };
+  const auto compact_already = [&] {
+    for (size_t i = 0; i < buckets->size(); ++i) {
+      if (!populated(i)) return false;
+    }
+    return std::all_of(spans->begin(), spans->end(), [&](const Span& span) {
+      return span.length > 0 && (span.offset < 0 || static_cast<size_t>(span.offset) > empty_max);
+    });
+  };
+  if (compact_already()) return;
+  uint64_t wanted = 0;
+  for (const Span& span : *spans) wanted += span.length;
+  // Layouts that do not fit are left for Validate() to report, but for counts without any span.
+  if (wanted != buckets->size() && wanted != 0) return;
+  SideBuilder<Count> builder;
+  std::vector<double> kept_errors;
+  bool any = false;
+  int32_t last = 0;
+  ForEachBucket(*spans, buckets->size(), [&](int32_t index, size_t i) {
+    if (!populated(i)) return;
+    const int64_t gap = int64_t{index} - last - 1;
+    if (any && gap > 0 && static_cast<uint64_t>(gap) <= empty_max) {
+      for (int32_t fill = last + 1; fill < index; ++fill) {
+        builder.Append(fill, Count{0});
+        if (errors != nullptr) kept_errors.push_back(0);
+      }
+    }
+    builder.Append(index, (*buckets)[i]);
+    if (errors != nullptr) kept_errors.push_back((*errors)[i]);
+    any = true;
+    last = index;
+  });
+  builder.MoveTo(spans, buckets);
+  if (errors != nullptr) *errors = std::move(kept_errors);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Sums
+// ---------------------------------------------------------------------------------------------
+
+// Adds `sign` times the other side. Leading buckets of the other that lie within the zero bucket
+// are part of its zero count already.
+void AddSide(int32_t schema, double zero_threshold, double sign, const Side& side,
+             const std::vector<Span>& other_spans, const std::vector<double>& other_buckets,
+             const std::vector<double>* other_errors) {
+  std::vector<double>& buckets = *side.buckets;
+  bool inside_zero = schema != kCustomBucketsSchema;
+  const auto skips = [&](int32_t index) {
+    inside_zero = inside_zero && HistogramBound(index, schema, {}) <= zero_threshold;
+    return inside_zero;
+  };
+  const auto other_at = [&](size_t i) {
+    return Compensated{sign * other_buckets[i],
+                       other_errors == nullptr ? 0 : sign * (*other_errors)[i]};
+  };
+  const auto add = [&](const Compensated& addend, double* sum, double* error) {
+    if (side.errors == nullptr) {
+      *sum += addend.value;
+      return;
+    }
+    KahanAdd(addend.value, sum, error);
+    if (addend.error != 0) KahanAdd(addend.error, sum, error);
+  };
+  // Series keep their layout from sample to sample, so this is the usual case.
+  if (*side.spans == other_spans && buckets.size() == other_buckets.size()) {
+    ForEachBucket(other_spans, other_buckets.size(), [&](int32_t index, size_t i) {
+      if (inside_zero && skips(index)) return;
+      double unused = 0;
+      add(other_at(i), &buckets[i], side.errors == nullptr ? &unused : &(*side.errors)[i]);
+    });
+    return;
+  }
+  std::vector<std::pair<int32_t, Compensated>> other;
+  other.reserve(other_buckets.size());
+  ForEachBucket(other_spans, other_buckets.size(), [&](int32_t index, size_t i) {
+    if (!inside_zero || !skips(index)) other.emplace_back(index, other_at(i));
+  });
+  SideBuilder<Compensated> merged;
+  merged.Reserve(buckets.size() + other.size());
+  auto next = other.begin();
+  ForEachBucket(*side.spans, buckets.size(), [&](int32_t index, size_t i) {
+    for (; next != other.end() && next->first < index; ++next) {
+      merged.Append(next->first, next->second);
+    }
+    Compensated count{buckets[i], side.errors == nullptr ? 0 : (*side.errors)[i]};
+    if (next != other.end() && next->first == index) {
+      add(next->second, &count.value, &count.error);
+      ++next;
+    }
+    merged.Append(index, count);
+  });
+  for (; next != other.end(); ++next) merged.Append(next->first, next->second);
+  Store(&merged, side);
+}
+
+std::vector<double> IntersectBounds(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> bounds;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(bounds));
+  return bounds;
+}
+
+// Adds a custom-bucket side to dense counts of coarser bounds, which are a subset of its own.
+void MapToBounds(const std::vector<Span>& spans, const std::vector<double>& buckets,
+                 const std::vector<double>* errors, const std::vector<double>& bounds, double sign,
+                 const std::vector<double>& target_bounds, std::vector<Compensated>* target) {
+  size_t at = 0;
+  ForEachBucket(spans, buckets.size(), [&](int32_t index, size_t i) {
+    // A bucket belongs to the first remaining bound at or above its own, else to +Inf.
+    size_t to = target->size() - 1;
+    if (index >= 0 && static_cast<size_t>(index) < bounds.size()) {
+      while (at < target_bounds.size() && target_bounds[at] < bounds[static_cast<size_t>(index)]) {
+        ++at;
+      }
+      to = std::min(at, to);
+    }
+    (*target)[to].Add(sign * buckets[i]);
+    if (errors != nullptr) (*target)[to].Add((*errors)[i]);
+  });
+}
+
+void AddCustomReconciled(FloatHistogram* histogram, const FloatHistogram& other, double sign,
+                         std::vector<double>* errors) {
+  const std::vector<double> bounds = IntersectBounds(histogram->custom_values, other.custom_values);
+  std::vector<Compensated> counts(bounds.size() + 1);
+  MapToBounds(histogram->positive_spans, histogram->positive_buckets, errors,
+              histogram->custom_values, 1, bounds, &counts);
+  MapToBounds(other.positive_spans, other.positive_buckets, nullptr, other.custom_values, sign,
+              bounds, &counts);
+  SideBuilder<Compensated> builder;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i].value == 0 && counts[i].error == 0) continue;
+    builder.Append(static_cast<int32_t>(i), counts[i]);
+  }
+  Store(&builder, {&histogram->positive_spans, &histogram->positive_buckets, errors});
+  histogram->custom_values = bounds;
+}
+
+// True on a collision. Sums are meant for gauges; with counters the hint is kept as meaningful as
+// possible.
+bool MergeHints(FloatHistogram* histogram, CounterResetHint other) {
+  CounterResetHint& hint = histogram->counter_reset_hint;
+  if (hint == other || hint == CounterResetHint::kGauge) return false;
+  if (other == CounterResetHint::kGauge) {
+    hint = CounterResetHint::kGauge;
+    return false;
+  }
+  const bool collision = hint != CounterResetHint::kUnknown && other != CounterResetHint::kUnknown;
+  hint = CounterResetHint::kUnknown;
+  return collision;
+}
+
+// ZeroBucketFor with the error terms of a running sum, which may be null.
+ZeroBucketSize GrowZeroBucket(const FloatHistogram& histogram, double threshold,
+                              const FloatHistogram* errors, double* error) {
+  *error = errors == nullptr ? 0 : errors->zero_count;
+  if (threshold == histogram.zero_threshold) return {histogram.zero_count, threshold};
+  for (;;) {
+    Compensated total{histogram.zero_count, errors == nullptr ? 0 : errors->zero_count};
+    bool grown = false;
+    for (const bool positive : {true, false}) {
+      BucketIterator it(histogram, positive ? BucketOrder::kPositive : BucketOrder::kNegative);
+      for (size_t i = 0; it.Next(); ++i) {
+        const HistogramBucket& bucket = it.bucket();
+        const double near = positive ? bucket.lower : -bucket.upper;
+        const double far = positive ? bucket.upper : -bucket.lower;
+        if (near >= threshold) break;
+        total.Add(bucket.count);
+        if (errors != nullptr) {
+          const auto& terms = positive ? errors->positive_buckets : errors->negative_buckets;
+          if (i < terms.size()) total.Add(terms[i]);
+        }
+        if (far > threshold) {
+          if (bucket.count != 0) {
+            threshold = far;
+            // What was counted on the positive side no longer holds.
+            grown = !positive;
+          }
+          break;
+        }
+      }
+    }
+    if (grown) continue;
+    *error = total.error;
+    return {total.value, threshold};
+  }
+}
+
+// Removes the buckets that the zero bucket, whose threshold is a bucket bound, now holds.
+void DropBucketsInZero(FloatHistogram* histogram, FloatHistogram* errors) {
+  for (const bool positive : {true, false}) {
+    auto& buckets = positive ? histogram->positive_buckets : histogram->negative_buckets;
+    BucketIterator it(*histogram, positive ? BucketOrder::kPositive : BucketOrder::kNegative);
+    for (size_t i = 0; it.Next(); ++i) {
+      const double near = positive ? it.bucket().lower : -it.bucket().upper;
+      if (near >= histogram->zero_threshold) break;
+      buckets[i] = 0;
+      if (errors != nullptr) {
+        (positive ? errors->positive_buckets : errors->negative_buckets)[i] = 0;
+      }
+    }
+    CompactSide(positive ? &histogram->positive_spans : &histogram->negative_spans, &buckets,
+                errors == nullptr
+                    ? nullptr
+                    : (positive ? &errors->positive_buckets : &errors->negative_buckets),
+                0);
+  }
+}
+
+// Grows the zero bucket of `histogram` until both fit, and gives the other's count at that size.
+Compensated ReconcileZeroBuckets(FloatHistogram* histogram, const FloatHistogram& other,
+                                 FloatHistogram* errors) {
+  ZeroBucketSize other_zero{other.zero_count, other.zero_threshold};
+  double other_error = 0;
+  // Written so that a threshold of NaN ends the loop.
+  while (other_zero.threshold < histogram->zero_threshold ||
+         other_zero.threshold > histogram->zero_threshold) {
+    if (histogram->zero_threshold > other_zero.threshold) {
+      other_zero = GrowZeroBucket(other, histogram->zero_threshold, nullptr, &other_error);
+    }
+    if (other_zero.threshold > histogram->zero_threshold) {
+      double error = 0;
+      const ZeroBucketSize zero = GrowZeroBucket(*histogram, other_zero.threshold, errors, &error);
+      histogram->zero_count = zero.count;
+      histogram->zero_threshold = zero.threshold;
+      if (errors != nullptr) errors->zero_count = error;
+      DropBucketsInZero(histogram, errors);
+    }
+  }
+  return {other_zero.count, other_error};
+}
+
+Status CheckCompatible(const FloatHistogram& a, const FloatHistogram& b) {
+  if (a.uses_custom_buckets() != b.uses_custom_buckets()) {
+    return {ErrorCode::kExecution, std::string(kIncompatibleSchemasText)};
+  }
+  if (a.schema == b.schema) return {};
+  const FloatHistogram& finer = a.schema > b.schema ? a : b;
+  NARTHEX_RETURN_IF_ERROR(CheckReducible(finer.positive_spans, finer.positive_buckets.size()));
+  return CheckReducible(finer.negative_spans, finer.negative_buckets.size());
+}
+
+void StartCompensation(const FloatHistogram& histogram, FloatHistogram* errors) {
+  errors->counter_reset_hint = histogram.counter_reset_hint;
+  errors->positive_buckets.assign(histogram.positive_buckets.size(), 0);
+  errors->negative_buckets.assign(histogram.negative_buckets.size(), 0);
+}
+
+// `errors` is null for a plain sum. Sign is 1 or -1.
+Result<HistogramMerge> Combine(FloatHistogram* histogram, const FloatHistogram& other, double sign,
+                               FloatHistogram* errors) {
+  HistogramMerge merge;
+  merge.counter_reset_collision = MergeHints(histogram, other.counter_reset_hint);
+  const auto add = [&](double value, double* sum, double* error) {
+    if (errors == nullptr) {
+      *sum += sign * value;
+    } else {
+      KahanAdd(sign * value, sum, error);
+    }
+  };
+  double unused = 0;
+  if (!histogram->uses_custom_buckets()) {
+    const Compensated zero = ReconcileZeroBuckets(histogram, other, errors);
+    double* error = errors == nullptr ? &unused : &errors->zero_count;
+    add(zero.value, &histogram->zero_count, error);
+    if (errors != nullptr) add(zero.error, &histogram->zero_count, error);
+  }
+  add(other.count, &histogram->count, errors == nullptr ? &unused : &errors->count);
+  add(other.sum, &histogram->sum, errors == nullptr ? &unused : &errors->sum);
+
+  const Side positive{&histogram->positive_spans, &histogram->positive_buckets,
+                      errors == nullptr ? nullptr : &errors->positive_buckets};
+  const Side negative{&histogram->negative_spans, &histogram->negative_buckets,
+                      errors == nullptr ? nullptr : &errors->negative_buckets};
+  if (histogram->uses_custom_buckets()) {
+    if (CustomBoundsMatch(histogram->custom_values, other.custom_values)) {
+      AddSide(histogram->schema, 0, sign, positive, other.positive_spans, other.positive_buckets,
+              nullptr);
+    } else {
+      merge.bounds_reconciled = true;
+      AddCustomReconciled(histogram, other, sign, positive.errors);
+    }
+    return merge;
+  }
+  const FloatHistogram* addend = &other;
+  FloatHistogram reduced;
+  std::vector<double> positive_errors;
+  std::vector<double> negative_errors;
+  if (other.schema < histogram->schema) {
+    for (const Side& side : {positive, negative}) {
+      if (errors == nullptr) {
+        ReduceSide(histogram->schema, other.schema, side.spans, side.buckets);
+      } else {
+        ReduceSideCompensated(histogram->schema, other.schema, side);
+      }
+    }
+    histogram->schema = other.schema;
+  } else if (other.schema > histogram->schema) {
+    reduced = other;
+    positive_errors.resize(reduced.positive_buckets.size());
+    negative_errors.resize(reduced.negative_buckets.size());
+    for (const Side& side :
+         {Side{&reduced.positive_spans, &reduced.positive_buckets, &positive_errors},
+          Side{&reduced.negative_spans, &reduced.negative_buckets, &negative_errors}}) {
+      if (errors == nullptr) {
+        ReduceSide(other.schema, histogram->schema, side.spans, side.buckets);
+      } else {
+        ReduceSideCompensated(other.schema, histogram->schema, side);
+      }
+    }
+    addend = &reduced;
+  }
+  AddSide(histogram->schema, histogram->zero_threshold, sign, positive, addend->positive_spans,
+          addend->positive_buckets,
+          errors != nullptr && addend == &reduced ? &positive_errors : nullptr);
+  AddSide(histogram->schema, histogram->zero_threshold, sign, negative, addend->negative_spans,
+          addend->negative_buckets,
+          errors != nullptr && addend == &reduced ? &negative_errors : nullptr);
+  return merge;
+}
+
+}  // namespace
+
+void KahanAdd(double value, double* sum, double* compensation) {
+  const double total = *sum + value;
+  if (std::isinf(total)) {
+    *compensation = 0;
+  } else if (std::abs(*sum) >= std::abs(value)) {
+    *compensation += (*sum - total) + value;
+  } else {
+    *compensation += (value - total) + *sum;
+  }
+  *sum = total;
+}
+
+Result<HistogramMerge> AddHistogram(FloatHistogram* histogram, const FloatHistogram& other) {
+  NARTHEX_RETURN_IF_ERROR(CheckCompatible(*histogram, other));
+  return Combine(histogram, other, 1, nullptr);
+}
+
+Result<HistogramMerge> SubHistogram(FloatHistogram* histogram, const FloatHistogram& other) {
+  NARTHEX_RETURN_IF_ERROR(CheckCompatible(*histogram, other));
+  return Combine(histogram, other, -1, nullptr);
+}
+
+Result<HistogramMerge> KahanAddHistogram(FloatHistogram* histogram, const FloatHistogram& other,
+                                         std::optional<FloatHistogram>* compensation) {
+  NARTHEX_RETURN_IF_ERROR(CheckCompatible(*histogram, other));
+  if (!compensation->has_value()) StartCompensation(*histogram, &compensation->emplace());
+  FloatHistogram& errors = **compensation;
+  // Terms and counts run in parallel; a caller that changed the histogram starts over.
+  errors.positive_buckets.resize(histogram->positive_buckets.size());
+  errors.negative_buckets.resize(histogram->negative_buckets.size());
+  Result<HistogramMerge> merge = Combine(histogram, other, 1, &errors);
+  errors.schema = histogram->schema;
+  errors.zero_threshold = histogram->zero_threshold;
+  errors.custom_values = histogram->custom_values;
+  errors.positive_spans = histogram->positive_spans;
+  errors.negative_spans = histogram->negative_spans;
+  return merge;
+}
+
+void MulHistogram(FloatHistogram* histogram, double factor) {
+  histogram->zero_count *= factor;
+  histogram->count *= factor;
+  histogram->sum *= factor;
+  for (double& count : histogram->positive_buckets) count *= factor;
+  for (double& count : histogram->negative_buckets) count *= factor;
+  if (factor < 0) histogram->counter_reset_hint = CounterResetHint::kGauge;
+}
+
+void DivHistogram(FloatHistogram* histogram, double divisor) {
+  histogram->zero_count /= divisor;
+  histogram->count /= divisor;
+  histogram->sum /= divisor;
+  if (divisor == 0) {
+    histogram->positive_spans.clear();
+    histogram->negative_spans.clear();
+    histogram->positive_buckets.clear();
+    histogram->negative_buckets.clear();
+    return;
+  }
+  for (double& count : histogram->positive_buckets) count /= divisor;
+  for (double& count : histogram->negative_buckets) count /= divisor;
+  if (divisor < 0) histogram->counter_reset_hint = CounterResetHint::kGauge;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Counter resets
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+using IndexedCounts = std::vector<std::pair<int32_t, double>>;
+
+// The buckets of one side beyond the zero threshold, in a coarser (or the same) schema.
+IndexedCounts BucketsBeyondZero(const FloatHistogram& histogram, bool positive,
+                                double zero_threshold, int32_t schema) {
+  const auto& spans = positive ? histogram.positive_spans : histogram.negative_spans;
+  const auto& buckets = positive ? histogram.positive_buckets : histogram.negative_buckets;
+  IndexedCounts counts;
+  counts.reserve(buckets.size());
+  bool inside_zero = zero_threshold != 0 && schema != kCustomBucketsSchema;
+  ForEachBucket(spans, buckets.size(), [&](int32_t index, size_t i) {
+    const int32_t target =
+        schema == histogram.schema ? index : CoarserIndex(index, histogram.schema, schema);
+    inside_zero = inside_zero && HistogramBound(target, schema, {}) <= zero_threshold;
+    if (inside_zero) return;
+    if (!counts.empty() && counts.back().first == target) {
+      counts.back().second += buckets[i];
+    } else {
+      counts.emplace_back(target, buckets[i]);
+    }
+  });
+  return counts;
+}
+
+bool SideWasReset(const IndexedCounts& current, const IndexedCounts& previous) {
+  auto at = current.begin();
+  for (const auto& [index, count] : previous) {
+    while (at != current.end() && at->first < index) ++at;
+    if (at != current.end() && at->first == index) {
+      if (at->second < count) return true;
+    } else if (count != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool CustomWasReset(const FloatHistogram& current, const FloatHistogram& previous) {
+  const std::vector<double> bounds = IntersectBounds(current.custom_values, previous.custom_values);
+  std::vector<Compensated> now(bounds.size() + 1);
+  std::vector<Compensated> before(bounds.size() + 1);
+  MapToBounds(current.positive_spans, current.positive_buckets, nullptr, current.custom_values, 1,
+              bounds, &now);
+  MapToBounds(previous.positive_spans, previous.positive_buckets, nullptr, previous.custom_values,
+              1, bounds, &before);
+  for (size_t i = 0; i < now.size(); ++i) {
+    if (now[i].value < before[i].value) return true;
+  }
+  return false;
+}
+
+bool SameLayout(const FloatHistogram& a, const FloatHistogram& b) {
+  return a.schema == b.schema && a.zero_threshold == b.zero_threshold &&
+         a.positive_spans == b.positive_spans && a.negative_spans == b.negative_spans &&
+         a.positive_buckets.size() == b.positive_buckets.size() &&
+         a.negative_buckets.size() == b.negative_buckets.size();
+}
+
+bool AnyFell(const std::vector<double>& current, const std::vector<double>& previous) {
+  for (size_t i = 0; i < current.size(); ++i) {
+    if (current[i] < previous[i]) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool DetectReset(const FloatHistogram& current, const FloatHistogram& previous) {
+  if (current.counter_reset_hint == CounterResetHint::kReset) return true;
+  if (current.counter_reset_hint == CounterResetHint::kNotReset) return false;
+  // Gauges are compared like counters: a function for counters may well be given one.
+  if (current.count < previous.count) return true;
+  if (current.uses_custom_buckets()) {
+    if (!previous.uses_custom_buckets()) return true;
+    if (!CustomBoundsMatch(current.custom_values, previous.custom_values)) {
+      return CustomWasReset(current, previous);
+    }
+  } else if (previous.uses_custom_buckets()) {
+    return true;
+  }
+  if (current.schema > previous.schema) return true;
+  if (current.zero_threshold < previous.zero_threshold) return true;
+  if (SameLayout(current, previous) && current.zero_threshold == 0) {
+    return current.zero_count < previous.zero_count ||
+           AnyFell(current.positive_buckets, previous.positive_buckets) ||
+           AnyFell(current.negative_buckets, previous.negative_buckets);
+  }
+  const ZeroBucketSize zero = ZeroBucketFor(previous, current.zero_threshold);
+  // A populated bucket cannot come to lie half inside the zero bucket without a reset.
+  if (zero.threshold != current.zero_threshold) return true;
+  if (current.zero_count < zero.count) return true;
+  for (const bool positive : {true, false}) {
+    if (SideWasReset(
+            BucketsBeyondZero(current, positive, current.zero_threshold, current.schema),
+            BucketsBeyondZero(previous, positive, current.zero_threshold, current.schema))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Layout
+// ---------------------------------------------------------------------------------------------
+
+ZeroBucketSize ZeroBucketFor(const FloatHistogram& histogram, double threshold) {
+  double unused = 0;
+  return GrowZeroBucket(histogram, std::max(threshold, histogram.zero_threshold), nullptr, &unused);
+}
+
+void CompactHistogram(FloatHistogram* histogram, size_t empty_buckets_max) {
+  CompactSide(&histogram->positive_spans, &histogram->positive_buckets, nullptr, empty_buckets_max);
+  CompactSide(&histogram->negative_spans, &histogram->negative_buckets, nullptr, empty_buckets_max);
+}
+
+void CompactHistogram(Histogram* histogram, size_t empty_buckets_max) {
+  for (const bool positive : {true, false}) {
+    auto* buckets = positive ? &histogram->positive_buckets : &histogram->negative_buckets;
+    ToAbsolute(buckets);
+    CompactSide(positive ? &histogram->positive_spans : &histogram->negative_spans, buckets,
+                nullptr, empty_buckets_max);
+    ToDeltas(buckets);
+  }
+}
+
+namespace {
+
+template <typename H>
+Status CheckReduction(const H& histogram, int32_t schema) {
+  if (histogram.uses_custom_buckets()) {
+    return {ErrorCode::kInvalidInput, "cannot reduce resolution when there are custom buckets"};
+  }
+  if (schema == kCustomBucketsSchema) {
+    return {ErrorCode::kInvalidInput, "cannot reduce resolution to custom buckets schema"};
+  }
+  if (schema >= histogram.schema) {
+    return MakeError(ErrorCode::kInvalidInput, "cannot reduce resolution from schema {} to {}",
+                     histogram.schema, schema);
+  }
+  NARTHEX_RETURN_IF_ERROR(
+      CheckReducible(histogram.positive_spans, histogram.positive_buckets.size()));
+  return CheckReducible(histogram.negative_spans, histogram.negative_buckets.size());
+}
+
+}  // namespace
+
+Status ReduceResolution(FloatHistogram* histogram, int32_t schema) {
+  NARTHEX_RETURN_IF_ERROR(CheckReduction(*histogram, schema));
+  ReduceSide(histogram->schema, schema, &histogram->positive_spans, &histogram->positive_buckets);
+  ReduceSide(histogram->schema, schema, &histogram->negative_spans, &histogram->negative_buckets);
+  histogram->schema = schema;
+  return {};
+}
+
+Status ReduceResolution(Histogram* histogram, int32_t schema) {
+  NARTHEX_RETURN_IF_ERROR(CheckReduction(*histogram, schema));
+  for (const bool positive : {true, false}) {
+    auto* buckets = positive ? &histogram->positive_buckets : &histogram->negative_buckets;
+    ToAbsolute(buckets);
+    ReduceSide(histogram->schema, schema,
+               positive ? &histogram->positive_spans : &histogram->negative_spans, buckets);
+    ToDeltas(buckets);
+  }
+  histogram->schema = schema;
+  return {};
+}
+
+Result<FloatHistogram> CopyToSchema(const FloatHistogram& histogram, int32_t schema) {
+  FloatHistogram copy = histogram;
+  if (schema != histogram.schema) NARTHEX_RETURN_IF_ERROR(ReduceResolution(&copy, schema));
+  return copy;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Comparison
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+// Spans of length zero only move the next one; they are folded into it before comparing.
+bool SpansEqual(const std::vector<Span>& a, const std::vector<Span>& b) {
+  if (a == b) return true;
+  const auto next = [](const std::vector<Span>& spans, size_t* at) {
+    Span folded;
+    while (*at < spans.size()) {
+      const Span& span = spans[(*at)++];
+      folded.offset += span.offset;
+      folded.length = span.length;
+      if (span.length > 0) return folded;
+    }
+    return Span{};
+  };
+  for (size_t i = 0, j = 0; i < a.size() || j < b.size();) {
+    if (next(a, &i) != next(b, &j)) return false;
+  }
+  return true;
+}
+
+bool BitsEqual(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
+bool BitsEqual(uint64_t a, uint64_t b) {
+  return a == b;
+}
+
+bool CountsEqual(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
+  return a == b;
+}
+bool CountsEqual(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](double x, double y) { return BitsEqual(x, y); });
+}
+
+template <typename H>
+bool Equal(const H& a, const H& b) {
+  if (a.schema != b.schema || !BitsEqual(a.count, b.count) || !BitsEqual(a.sum, b.sum)) {
+    return false;
+  }
+  if (a.uses_custom_buckets() && !CustomBoundsMatch(a.custom_values, b.custom_values)) {
+    return false;
+  }
+  return a.zero_threshold == b.zero_threshold && BitsEqual(a.zero_count, b.zero_count) &&
+         SpansEqual(a.negative_spans, b.negative_spans) &&
+         CountsEqual(a.negative_buckets, b.negative_buckets) &&
+         SpansEqual(a.positive_spans, b.positive_spans) &&
+         CountsEqual(a.positive_buckets, b.positive_buckets);
+}
+
+}  // namespace
+
+bool CustomBoundsMatch(std::span<const double> a, std::span<const double> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+bool HistogramsEqual(const FloatHistogram& a, const FloatHistogram& b) {
+  return Equal(a, b);
+}
+bool HistogramsEqual(const Histogram& a, const Histogram& b) {
+  return Equal(a, b);
+}
+
+bool HasOverflow(const FloatHistogram& histogram) {
+  const auto infinite = [](double v) { return std::abs(v) == kInfinity; };
+  const auto any = [&](const std::vector<double>& list) {
+    return std::any_of(list.begin(), list.end(), infinite);
+  };
+  return infinite(histogram.zero_count) || infinite(histogram.count) || infinite(histogram.sum) ||
+         any(histogram.positive_buckets) || any(histogram.negative_buckets) ||
+         any(histogram.custom_values);
+}
+
+size_t HistogramBytes(const FloatHistogram& histogram) {
+  constexpr size_t kFixedBytes = 168;  // Upstream's struct, whose size is part of the limit.
+  return kFixedBytes + 8 * (histogram.positive_spans.size() + histogram.negative_spans.size() +
+                            histogram.positive_buckets.size() + histogram.negative_buckets.size() +
+                            histogram.custom_values.size());
+}
+
+}  // namespace narthex
