@@ -90,7 +90,7 @@ function buildOptions(props: Props, width: number, tip: HTMLDivElement, raw: Col
       },
     },
     axes: [
-      { ...axis, values: kTimeFormats as unknown as uPlot.Axis.Values },
+      { ...axis, space: 80, values: kTimeFormats as unknown as uPlot.Axis.Values },
       {
         ...axis,
         values: (_, ticks) => ticks.map((tick) => format(tick)),

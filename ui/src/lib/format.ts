@@ -69,3 +69,9 @@ export function formatCount(n: number): string {
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`;
 }
+
+// Alert values come as "1e+00"; people read 1.
+export function formatValueText(text: string): string {
+  const value = parseValue(text);
+  return Number.isFinite(value) ? String(value) : text;
+}

@@ -1,6 +1,7 @@
 import { SegmentedControl } from '@mantine/core';
 import { useState } from 'react';
 import type { Histogram } from '../../api/types';
+import { plural } from '../../lib/format';
 import { formatBucketRange, layoutBars, type HistogramScale } from '../../lib/histogram';
 import classes from './query.module.css';
 
@@ -35,7 +36,7 @@ export function HistogramView({ histogram }: { histogram: Histogram }) {
           width="100%"
           height={kHeight}
           role="img"
-          aria-label={`Histogram of ${buckets.length} buckets`}
+          aria-label={`Histogram of ${plural(buckets.length, 'bucket')}`}
         >
           {bars.map((bar) => (
             <rect
@@ -55,9 +56,15 @@ export function HistogramView({ histogram }: { histogram: Histogram }) {
           <line x1="0" x2="1000" y1={kHeight - 0.5} y2={kHeight - 0.5} stroke="var(--nx-border-strong)" />
         </svg>
       )}
+      {bars.length > 0 && (
+        <div className={`${classes.histogramHead} dim`}>
+          <span>{buckets[0]![1]}</span>
+          <span>{buckets[buckets.length - 1]![2]}</span>
+        </div>
+      )}
       {buckets.length > 0 && (
         <button type="button" className={classes.sort} aria-expanded={open} onClick={() => setOpen(!open)}>
-          {open ? 'Hide buckets' : `Show ${buckets.length} buckets`}
+          {open ? 'Hide buckets' : `Show ${plural(buckets.length, 'bucket')}`}
         </button>
       )}
       {open &&

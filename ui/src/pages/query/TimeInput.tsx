@@ -17,6 +17,8 @@ interface TimeProps {
 // A moment, or now when it is empty.
 export function TimeInput({ label, valueMs, stepMs, onChange }: TimeProps) {
   const { zone } = settings.use();
+  const [focused, setFocused] = useState(false);
+  const now = valueMs === null && !focused;
   const shift = (direction: number) => onChange((valueMs ?? Date.now()) + direction * stepMs);
   return (
     <div className={classes.joined}>
@@ -25,9 +27,12 @@ export function TimeInput({ label, valueMs, stepMs, onChange }: TimeProps) {
       </ActionIcon>
       <TextInput
         size="xs"
-        type="datetime-local"
+        type={now ? 'text' : 'datetime-local'}
+        placeholder="Now"
         step={1}
-        w={190}
+        w={now ? 76 : 196}
+        onFocus={() => setFocused(true)}
+        onBlur={() => setFocused(false)}
         aria-label={`${label} (${zone === 'utc' ? 'UTC' : 'local time'}), empty means now`}
         value={valueMs === null ? '' : toInputValue(valueMs, zone)}
         onChange={(event) => {
@@ -39,16 +44,11 @@ export function TimeInput({ label, valueMs, stepMs, onChange }: TimeProps) {
       <ActionIcon variant="default" size={30} aria-label={`${label}: later`} title="Later" onClick={() => shift(1)}>
         <Icon name="chevron" size={13} />
       </ActionIcon>
-      <ActionIcon
-        variant="default"
-        size={30}
-        w={44}
-        disabled={valueMs === null}
-        aria-label={`${label}: now`}
-        onClick={() => onChange(null)}
-      >
-        <span style={{ fontSize: 11 }}>Now</span>
-      </ActionIcon>
+      {valueMs !== null && (
+        <ActionIcon variant="default" size={30} w={44} aria-label={`${label}: now`} onClick={() => onChange(null)}>
+          <span style={{ fontSize: 11 }}>Now</span>
+        </ActionIcon>
+      )}
     </div>
   );
 }
