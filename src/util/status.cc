@@ -10,6 +10,7 @@ std::string_view ErrorCodeName(ErrorCode code) {
     case ErrorCode::kTimeout: return "timeout";
     case ErrorCode::kNotFound: return "not_found";
     case ErrorCode::kUnavailable: return "unavailable";
+    case ErrorCode::kLimitExceeded: return "cost_limit";
     default: return "internal";
   }
 }

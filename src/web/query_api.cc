@@ -1,0 +1,221 @@
+// Queries (parity/api.md section 3).
+#include <limits>
+
+#include "promql/parser/parser.h"
+#include "util/strings.h"
+#include "web/api.h"
+#include "web/json_writer.h"
+#include "web/params.h"
+#include "web/query_json.h"
+
+namespace narthex::web {
+namespace {
+
+constexpr int64_t kPointsMax = 11'000;
+constexpr std::string_view kTruncated = "results truncated due to limit";
+
+// Errors of the engine before evaluation concern the query parameter.
+Status QueryError(const Status& status) {
+  if (status.code() == ErrorCode::kInvalidInput) return InvalidParameter("query", status);
+  return status;
+}
+
+StatsLevel ReadStats(const net::FormValues& form, Api::Call& call) {
+  const std::string_view value = form.Get("stats");
+  if (value.empty()) return StatsLevel::kNone;
+  if (value == "all") return StatsLevel::kPerStep;
+  if (value != "true") {
+    call.warnings.push_back(fmt::format(
+        "value {} for parameter \"stats\" is deprecated and will be rejected in the next major "
+        "release, use \"true\" or \"all\"",
+        GoQuote(value)));
+  }
+  return StatsLevel::kBasic;
+}
+
+// timeout, lookback_delta, stats, and who asks.
+Result<promql::QueryOptions> ReadOptions(const net::FormValues& form, const Api::Call& call,
+                                         StatsLevel stats) {
+  promql::QueryOptions options;
+  if (const std::string_view text = form.Get("timeout"); !text.empty()) {
+    Result<int64_t> timeout = ParseDurationParam(text);
+    if (!timeout.ok()) return InvalidParameter("timeout", timeout.status());
+    // A timeout that has passed already must not mean "the default".
+    options.timeout_ns = std::max<int64_t>(*timeout, 1);
+  }
+  if (const std::string_view text = form.Get("lookback_delta"); !text.empty()) {
+    Result<int64_t> lookback = ParseDurationParam(text);
+    if (!lookback.ok()) {
+      return lookback.status().WithPrefix("error parsing lookback delta duration: ");
+    }
+    options.lookback_delta_ms = *lookback / kNanosPerMilli;
+  }
+  options.per_step_stats = stats == StatsLevel::kPerStep;
+  options.stop = call.exchange.stop_token();
+  const std::string& remote = call.request.remote_address;
+  options.origin.kind = "httpRequest";
+  options.origin.members = {{"clientIP", remote.substr(0, remote.rfind(':'))},
+                            {"method", call.request.method},
+                            {"path", call.request.path}};
+  return options;
+}
+
+Result<int64_t> ReadTime(const net::FormValues& form, std::string_view name) {
+  Result<int64_t> time = ParseTime(form.Get(name));
+  if (!time.ok()) return InvalidParameter(name, time.status());
+  return time;
+}
+
+Status Render(promql::QueryResult result, size_t limit, StatsLevel stats, Api::Call& call) {
+  bool truncated = false;
+  NARTHEX_RETURN_IF_ERROR(WriteQueryResult(result, limit, stats, call.writer, &truncated));
+  for (std::string& text : result.warnings) call.warnings.push_back(std::move(text));
+  for (std::string& text : result.infos) call.infos.push_back(std::move(text));
+  if (truncated) call.warnings.emplace_back(kTruncated);
+  return {};
+}
+
+}  // namespace
+
+Status Api::Query(Call& call) {
+  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  NARTHEX_TRY(const size_t limit, ParseLimit(form));
+  int64_t time_ms = clock_.NowMillis();
+  if (const std::string_view text = form.Get("time"); !text.empty()) {
+    Result<int64_t> time = ParseTimeParam(form, "time", 0);
+    if (!time.ok()) return InvalidParameter("time", time.status());
+    time_ms = *time;
+  }
+  const StatsLevel stats = ReadStats(form, call);
+  NARTHEX_TRY(const promql::QueryOptions options, ReadOptions(form, call, stats));
+  Result<promql::QueryResult> result =
+      storage_.engine->Instant(*storage_.queryable, form.Get("query"), time_ms, options);
+  if (!result.ok()) return QueryError(result.status());
+  return Render(*std::move(result), limit, stats, call);
+}
+
+Status Api::QueryRange(Call& call) {
+  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  NARTHEX_TRY(const size_t limit, ParseLimit(form));
+  NARTHEX_TRY(const int64_t start_ms, ReadTime(form, "start"));
+  NARTHEX_TRY(const int64_t end_ms, ReadTime(form, "end"));
+  if (end_ms < start_ms) {
+    return InvalidParameter(
+        "end", Status(ErrorCode::kInvalidInput, "end timestamp must not be before start time"));
+  }
+  Result<int64_t> step_nanos = ParseDurationParam(form.Get("step"));
+  if (!step_nanos.ok()) return InvalidParameter("step", step_nanos.status());
+  if (*step_nanos <= 0) {
+    return InvalidParameter("step", Status(ErrorCode::kInvalidInput,
+                                           "zero or negative query resolution step widths are not "
+                                           "accepted. Try a positive integer"));
+  }
+  // In 128 bits, since start and end may lie at opposite ends of time.
+  const auto span_nanos = (static_cast<__int128>(end_ms) - start_ms) * kNanosPerMilli;
+  if (span_nanos / *step_nanos > kPointsMax) {
+    return Status(ErrorCode::kInvalidInput,
+                  "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
+                  "query resolution (?step=XX)");
+  }
+  const StatsLevel stats = ReadStats(form, call);
+  NARTHEX_TRY(const promql::QueryOptions options, ReadOptions(form, call, stats));
+  const int64_t step_ms = std::max<int64_t>(*step_nanos / kNanosPerMilli, 1);
+  Result<promql::QueryResult> result = storage_.engine->Range(
+      *storage_.queryable, form.Get("query"), start_ms, end_ms, step_ms, options);
+  if (!result.ok()) return QueryError(result.status());
+  return Render(*std::move(result), limit, stats, call);
+}
+
+Status Api::FormatQuery(Call& call) {
+  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  Result<promql::ExprPtr> expr = promql::ParseExpr(form.Get("query"), options_.parser);
+  if (!expr.ok()) return InvalidParameter("query", expr.status());
+  JsonWriter(&call.writer.buffer()).String(promql::PrettyPrint(**expr));
+  return {};
+}
+
+Status Api::ParseQueryTree(Call& call) {
+  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  Result<promql::ExprPtr> expr = promql::ParseExpr(form.Get("query"), options_.parser);
+  if (!expr.ok()) return InvalidParameter("query", expr.status());
+  call.writer.buffer().append(promql::AstJson(**expr));
+  return {};
+}
+
+namespace {
+
+// Every selector of the expression.
+void CollectSelectors(const promql::Expr& expr, std::vector<std::vector<Matcher>>* sets) {
+  using promql::Expr;
+  const auto visit = [&](const promql::ExprPtr& child) {
+    if (child != nullptr) CollectSelectors(*child, sets);
+  };
+  switch (expr.kind) {
+    case Expr::Kind::kVectorSelector:
+      sets->push_back(expr.As<promql::VectorSelector>().matchers);
+      break;
+    case Expr::Kind::kMatrixSelector:
+      sets->push_back(expr.As<promql::MatrixSelector>().selector->matchers);
+      break;
+    case Expr::Kind::kSubquery: visit(expr.As<promql::SubqueryExpr>().expr); break;
+    case Expr::Kind::kCall:
+      for (const promql::ExprPtr& argument : expr.As<promql::Call>().arguments) visit(argument);
+      break;
+    case Expr::Kind::kAggregate:
+      visit(expr.As<promql::AggregateExpr>().expr);
+      visit(expr.As<promql::AggregateExpr>().parameter);
+      break;
+    case Expr::Kind::kBinary:
+      visit(expr.As<promql::BinaryExpr>().lhs);
+      visit(expr.As<promql::BinaryExpr>().rhs);
+      break;
+    case Expr::Kind::kUnary: visit(expr.As<promql::UnaryExpr>().expr); break;
+    case Expr::Kind::kParen: visit(expr.As<promql::ParenExpr>().expr); break;
+    case Expr::Kind::kStepInvariant: visit(expr.As<promql::StepInvariantExpr>().expr); break;
+    default: break;
+  }
+}
+
+}  // namespace
+
+Status Api::QueryExemplars(Call& call) {
+  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const auto time = [&](std::string_view name, int64_t missing) -> Result<int64_t> {
+    Result<int64_t> parsed = ParseTimeParam(form, name, missing);
+    if (!parsed.ok()) return InvalidParameter(name, parsed.status());
+    return parsed;
+  };
+  NARTHEX_TRY(const int64_t start_ms, time("start", kMinTimeMs));
+  NARTHEX_TRY(const int64_t end_ms, time("end", kMaxTimeMs));
+  if (end_ms < start_ms) {
+    return InvalidParameter("end", Status(ErrorCode::kInvalidInput,
+                                          "end timestamp must not be before start timestamp"));
+  }
+  NARTHEX_TRY(const promql::ExprPtr expr, promql::ParseExpr(form.Get("query"), options_.parser));
+  std::vector<std::vector<Matcher>> sets;
+  CollectSelectors(*expr, &sets);
+  if (sets.empty()) {
+    call.no_content = true;
+    return {};
+  }
+  Result<std::vector<storage::SeriesExemplars>> found =
+      storage_.exemplars->SelectExemplars({start_ms, end_ms}, sets);
+  if (!found.ok()) return Status(ErrorCode::kExecution, found.status().message());
+  JsonWriter json(&call.writer.buffer());
+  json.BeginArray();
+  for (const storage::SeriesExemplars& series : *found) {
+    json.BeginObject().Key("seriesLabels").LabelObject(series.series);
+    json.Key("exemplars").BeginArray();
+    for (const Exemplar& exemplar : series.exemplars) {
+      json.BeginObject().Key("labels").LabelObject(exemplar.labels);
+      json.Key("value").SampleValue(exemplar.value);
+      json.Key("timestamp").Timestamp(exemplar.timestamp_ms).EndObject();
+    }
+    json.EndArray().EndObject();
+    NARTHEX_RETURN_IF_ERROR(call.writer.Flush());
+  }
+  json.EndArray();
+  return {};
+}
+
+}  // namespace narthex::web

@@ -1,0 +1,50 @@
+// Which handler answers a path, with httprouter's manners: 404, 405 with Allow, redirects for a
+// slash too many or too few.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "net/http_server.h"
+
+namespace narthex::web {
+
+// Values of `:name` and `*rest` parts of the matched pattern.
+using PathParameters = std::vector<std::pair<std::string, std::string>>;
+
+class Router {
+ public:
+  using Handler =
+      std::function<void(std::shared_ptr<net::HttpExchange>, const PathParameters& parameters)>;
+
+  // `pattern`: "/api/v1/label/:name/values", "/assets/*file" (the last part takes the rest).
+  void Handle(std::vector<std::string> methods, std::string pattern, Handler handler);
+  // Called for paths that match nothing; by default a plain 404.
+  void SetNotFound(Handler handler) { not_found_ = std::move(handler); }
+
+  void Serve(std::shared_ptr<net::HttpExchange> exchange) const;
+
+ private:
+  struct Route {
+    std::vector<std::string> methods;
+    std::vector<std::string> parts;
+    Handler handler;
+  };
+  static bool Match(const Route& route, const std::vector<std::string_view>& parts,
+                    PathParameters* parameters);
+  const Route* Find(std::string_view path, std::string_view method, PathParameters* parameters,
+                    std::vector<std::string>* allowed) const;
+
+  std::vector<Route> routes_;
+  Handler not_found_;
+};
+
+// Plain-text answers as Go's http.Error writes them.
+void RespondPlain(net::HttpExchange& exchange, int status, std::string_view text);
+void RespondRedirect(net::HttpExchange& exchange, int status, std::string_view location);
+
+}  // namespace narthex::web
