@@ -59,6 +59,7 @@ class Api {
   // From now on everything answers; before, 503. The storage outlives the API or is taken back.
   void SetReady(ApiStorage storage);
   void SetStopping();
+  const BuildInfo& build_info() const { return sources_.build_info; }
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
   const ApiStorage& storage() const { return storage_; }
@@ -147,7 +148,9 @@ class Api {
   std::atomic<bool> stopping_{false};
 };
 
-// The error answer of the API: code, errorType and text.
+// The HTTP status that goes with an error.
 int HttpStatusOf(ErrorCode code);
+// {"version":…}, as /version and /api/v1/status/buildinfo show it.
+std::string BuildInfoJson(const BuildInfo& info);
 
 }  // namespace narthex::web

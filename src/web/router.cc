@@ -1,11 +1,66 @@
 #include "web/router.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "net/url.h"
 #include "util/strings.h"
+#include "util/time.h"
 
 namespace narthex::web {
+namespace {
+
+// Passes everything on, and tells the observer when the answer is complete.
+class ObservedExchange : public net::HttpExchange {
+ public:
+  ObservedExchange(std::shared_ptr<net::HttpExchange> inner, const std::string& pattern,
+                   const Router::Observer& observer)
+      : inner_(std::move(inner)),
+        pattern_(pattern),
+        observer_(observer),
+        start_nanos_(MonotonicNanos()) {}
+
+  const net::HttpRequest& request() const override { return inner_->request(); }
+  std::stop_token stop_token() const override { return inner_->stop_token(); }
+  void Respond(net::HttpResponse response) override {
+    status_ = response.status;
+    bytes_ = response.body.size();
+    Observe();
+    inner_->Respond(std::move(response));
+  }
+  void StartStream(net::HttpResponse response) override {
+    status_ = response.status;
+    bytes_ = response.body.size();
+    inner_->StartStream(std::move(response));
+  }
+  Status Write(std::string part) override {
+    bytes_ += part.size();
+    return inner_->Write(std::move(part));
+  }
+  bool TryWrite(std::string part) override {
+    bytes_ += part.size();
+    return inner_->TryWrite(std::move(part));
+  }
+  void Finish() override {
+    Observe();
+    inner_->Finish();
+  }
+
+ private:
+  void Observe() {
+    const double seconds = static_cast<double>(MonotonicNanos() - start_nanos_) / 1e9;
+    observer_(pattern_, status_, seconds, bytes_);
+  }
+
+  const std::shared_ptr<net::HttpExchange> inner_;
+  const std::string& pattern_;        // Of the router's route.
+  const Router::Observer& observer_;  // The router's.
+  const int64_t start_nanos_;
+  int status_ = 200;
+  std::atomic<size_t> bytes_{0};
+};
+
+}  // namespace
 
 void RespondPlain(net::HttpExchange& exchange, int status, std::string_view text) {
   net::HttpResponse response;
@@ -25,7 +80,7 @@ void RespondRedirect(net::HttpExchange& exchange, int status, std::string_view l
 }
 
 void Router::Handle(std::vector<std::string> methods, std::string pattern, Handler handler) {
-  Route route{std::move(methods), {}, std::move(handler)};
+  Route route{std::move(methods), pattern, {}, std::move(handler)};
   for (const std::string_view part : Split(pattern, '/')) route.parts.emplace_back(part);
   routes_.push_back(std::move(route));
 }
@@ -75,6 +130,9 @@ void Router::Serve(std::shared_ptr<net::HttpExchange> exchange) const {
   PathParameters parameters;
   std::vector<std::string> allowed;
   if (const Route* route = Find(request.path, request.method, &parameters, &allowed)) {
+    if (observer_) {
+      exchange = std::make_shared<ObservedExchange>(std::move(exchange), route->pattern, observer_);
+    }
     route->handler(std::move(exchange), parameters);
     return;
   }

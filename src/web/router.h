@@ -26,11 +26,17 @@ class Router {
   // Called for paths that match nothing; by default a plain 404.
   void SetNotFound(Handler handler) { not_found_ = std::move(handler); }
 
+  // Told of every answer of a route: its pattern, status, seconds, bytes of the body. Any thread.
+  using Observer =
+      std::function<void(const std::string& pattern, int status, double seconds, size_t bytes)>;
+  void SetObserver(Observer observer) { observer_ = std::move(observer); }
+
   void Serve(std::shared_ptr<net::HttpExchange> exchange) const;
 
  private:
   struct Route {
     std::vector<std::string> methods;
+    std::string pattern;
     std::vector<std::string> parts;
     Handler handler;
   };
@@ -41,6 +47,7 @@ class Router {
 
   std::vector<Route> routes_;
   Handler not_found_;
+  Observer observer_;
 };
 
 // Plain-text answers as Go's http.Error writes them.

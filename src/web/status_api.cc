@@ -25,9 +25,9 @@ Status Api::StatusFlags(Call& call) {
   return {};
 }
 
-Status Api::StatusBuildInfo(Call& call) {
-  const BuildInfo& info = sources_.build_info;
-  JsonWriter json(&call.writer.buffer());
+std::string BuildInfoJson(const BuildInfo& info) {
+  std::string out;
+  JsonWriter json(&out);
   json.BeginObject();
   json.Key("version").String(info.version);
   json.Key("revision").String(info.revision);
@@ -36,6 +36,11 @@ Status Api::StatusBuildInfo(Call& call) {
   json.Key("buildDate").String(info.build_date);
   json.Key("goVersion").String(info.go_version);
   json.EndObject();
+  return out;
+}
+
+Status Api::StatusBuildInfo(Call& call) {
+  call.writer.buffer().append(BuildInfoJson(sources_.build_info));
   return {};
 }
 

@@ -1,0 +1,242 @@
+#include "web/web_server.h"
+
+#include "util/file.h"
+#include "util/strings.h"
+#include "web/assets/assets.h"
+#include "web/json_writer.h"
+#include "web/response_writer.h"
+
+namespace narthex::web {
+namespace {
+
+constexpr std::string_view kServerPages[] = {"/query", "/alerts", "/rules", "/tsdb-status",
+                                             "/machine"};
+constexpr std::string_view kAgentPages[] = {"/agent"};
+constexpr std::string_view kCommonPages[] = {
+    "/config", "/flags", "/service-discovery", "/alertmanager-discovery", "/status", "/targets"};
+
+std::string HtmlEscape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '&': out += "&amp;"; break;
+      case '"': out += "&#34;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out.push_back(c);
+    }
+  }
+  return out;
+}
+
+void ReplaceAll(std::string* text, std::string_view from, std::string_view to) {
+  for (size_t at = text->find(from); at != std::string::npos;
+       at = text->find(from, at + to.size())) {
+    text->replace(at, from.size(), to);
+  }
+}
+
+}  // namespace
+
+WebServer::WebServer(WebOptions options, WebHooks hooks, Api& api, ThreadPool& light_pool,
+                     ThreadPool& query_pool)
+    : options_(std::move(options)),
+      hooks_(std::move(hooks)),
+      api_(api),
+      light_pool_(light_pool),
+      query_pool_(query_pool) {
+  if (hooks_.observe) router_.SetObserver(hooks_.observe);
+  const std::string prefix = options_.route_prefix == "/" ? "" : options_.route_prefix;
+  AddLifecycle(prefix);
+  AddPages(prefix);
+  api_.Register(prefix, router_);
+}
+
+bool WebServer::RefuseUnready(net::HttpExchange& exchange) const {
+  if (api_.ready() && !api_.stopping()) return false;
+  net::HttpResponse response;
+  response.status = 503;
+  response.headers.Add("X-Prometheus-Stopping", api_.stopping() ? "true" : "false");
+  response.headers.Add("Content-Type", "text/plain; charset=utf-8");
+  response.body = "Service Unavailable";
+  exchange.Respond(std::move(response));
+  return true;
+}
+
+void WebServer::AddLifecycle(const std::string& prefix) {
+  const std::string name = options_.agent ? "Agent" : "Server";
+  router_.Handle({"GET", "HEAD"}, prefix + "/-/healthy",
+                 [name](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                   RespondPlain(*exchange, 200, "Prometheus " + name + " is Healthy.\n");
+                 });
+  router_.Handle({"GET", "HEAD"}, prefix + "/-/ready",
+                 [this, name](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                   if (RefuseUnready(*exchange)) return;
+                   RespondPlain(*exchange, 200, "Prometheus " + name + " is Ready.\n");
+                 });
+  const auto lifecycle = [this](std::string path, std::function<void(net::HttpExchange&)> action) {
+    router_.Handle({"POST", "PUT"}, path,
+                   [this, action = std::move(action)](std::shared_ptr<net::HttpExchange> exchange,
+                                                      const PathParameters&) {
+                     if (!options_.enable_lifecycle) {
+                       RespondPlain(*exchange, 403, "Lifecycle API is not enabled.");
+                       return;
+                     }
+                     light_pool_.Submit([exchange, &action] { action(*exchange); });
+                   });
+    router_.Handle({"GET"}, path,
+                   [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                     if (!options_.enable_lifecycle) {
+                       RespondPlain(*exchange, 403, "Lifecycle API is not enabled.");
+                     } else {
+                       RespondPlain(*exchange, 405, "Only POST or PUT requests allowed");
+                     }
+                   });
+  };
+  lifecycle(prefix + "/-/reload", [this](net::HttpExchange& exchange) {
+    if (const Status status = hooks_.reload(); !status.ok()) {
+      RespondPlain(exchange, 500, "failed to reload config: " + status.message());
+    } else {
+      RespondPlain(exchange, 200, "");
+    }
+  });
+  lifecycle(prefix + "/-/quit", [this](net::HttpExchange& exchange) {
+    RespondPlain(
+        exchange, 200,
+        hooks_.quit() ? "Requesting termination... Goodbye!" : "Termination already in progress.");
+  });
+  router_.Handle({"GET"}, prefix + "/metrics",
+                 [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                   light_pool_.Submit([this, exchange] { hooks_.metrics(*exchange); });
+                 });
+  if (hooks_.federate) {
+    router_.Handle({"GET"}, prefix + "/federate",
+                   [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                     if (RefuseUnready(*exchange)) return;
+                     query_pool_.Submit([this, exchange] { hooks_.federate(exchange); });
+                   });
+  }
+  router_.Handle({"GET"}, prefix + "/consoles/*file",
+                 [](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                   RespondPlain(*exchange, 404, "console templates are not supported yet");
+                 });
+}
+
+void WebServer::AddPages(const std::string& prefix) {
+  const auto redirect = [this](const std::string& path, const std::string& to, bool keep_query) {
+    router_.Handle(
+        {"GET"}, path,
+        [to, keep_query](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+          const std::string& query = exchange->request().query;
+          RespondRedirect(*exchange, 302, keep_query && !query.empty() ? to + "?" + query : to);
+        });
+  };
+  const auto page = [&](std::string_view path) {
+    router_.Handle({"GET"}, prefix + std::string(path),
+                   [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                     ServePage(*exchange);
+                   });
+  };
+  if (!prefix.empty()) redirect("/", prefix, false);
+  const std::string first = options_.agent ? "/agent" : options_.first_page;
+  redirect(prefix + "/", options_.external_path + first, false);
+  if (!prefix.empty()) redirect(prefix, options_.external_path + first, false);
+  if (!options_.agent) {
+    redirect(prefix + "/graph", options_.external_path + "/query", true);
+    for (const std::string_view path : kServerPages) page(path);
+  } else {
+    for (const std::string_view path : kAgentPages) page(path);
+  }
+  for (const std::string_view path : kCommonPages) page(path);
+
+  router_.Handle(
+      {"GET"}, prefix + "/assets/*file",
+      [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters& parameters) {
+        ServeAsset(*exchange, "assets" + parameters[0].second);
+      });
+  for (const std::string file : {"favicon.svg", "favicon.ico", "manifest.json"}) {
+    router_.Handle({"GET"}, prefix + "/" + file,
+                   [this, file](std::shared_ptr<net::HttpExchange> exchange,
+                                const PathParameters&) { ServeAsset(*exchange, file); });
+  }
+  if (!options_.user_assets.empty()) {
+    router_.Handle(
+        {"GET"}, prefix + "/user/*file",
+        [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters& parameters) {
+          light_pool_.Submit(
+              [this, exchange, path = parameters[0].second] { ServeUserAsset(*exchange, path); });
+        });
+  }
+  router_.Handle({"GET"}, prefix + "/version",
+                 [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                   net::HttpResponse response;
+                   response.headers.Add("Content-Type", "text/plain; charset=utf-8");
+                   response.body = BuildInfoJson(api_.build_info());
+                   exchange->Respond(std::move(response));
+                 });
+}
+
+void WebServer::ServePage(net::HttpExchange& exchange) const {
+  const std::optional<Asset> index = FindAsset("index.html");
+  if (!index) {
+    RespondPlain(exchange, 500, "the web UI is not part of this build");
+    return;
+  }
+  net::HttpResponse response;
+  response.headers.Add("Content-Type", std::string(index->content_type));
+  response.body = Unpack(*index);
+  ReplaceAll(&response.body, "CONSOLES_LINK_PLACEHOLDER", "");
+  ReplaceAll(&response.body, "TITLE_PLACEHOLDER", HtmlEscape(options_.page_title));
+  ReplaceAll(&response.body, "AGENT_MODE_PLACEHOLDER", options_.agent ? "true" : "false");
+  ReplaceAll(&response.body, "READY_PLACEHOLDER", api_.ready() ? "true" : "false");
+  ReplaceAll(&response.body, "LOOKBACKDELTA_PLACEHOLDER",
+             FormatDuration(options_.lookback_delta_nanos));
+  exchange.Respond(std::move(response));
+}
+
+void WebServer::ServeAsset(net::HttpExchange& exchange, std::string_view path) const {
+  const std::optional<Asset> asset = FindAsset(path);
+  if (!asset) {
+    RespondPlain(exchange, 404, "404 page not found");
+    return;
+  }
+  net::HttpResponse response;
+  response.headers.Add("Content-Type", std::string(asset->content_type));
+  response.headers.Add("Vary", "Accept-Encoding");
+  // The names below assets/ carry a hash of the contents.
+  if (path.starts_with("assets/")) {
+    response.headers.Add("Cache-Control", "public, max-age=31536000, immutable");
+  }
+  const std::string_view accepted = exchange.request().headers.Get("Accept-Encoding");
+  if (ChooseContentCoding(accepted) == ContentCoding::kGzip) {
+    response.headers.Add("Content-Encoding", "gzip");
+    response.body = asset->gzipped;
+  } else {
+    response.body = Unpack(*asset);
+  }
+  exchange.Respond(std::move(response));
+}
+
+void WebServer::ServeUserAsset(net::HttpExchange& exchange, std::string_view path) const {
+  // A path that climbs out of the folder is no path of ours.
+  for (const std::string_view part : Split(path, '/')) {
+    if (part == "..") {
+      RespondPlain(exchange, 404, "404 page not found");
+      return;
+    }
+  }
+  Result<std::string> contents =
+      FileSystem::Posix().ReadAll(options_.user_assets + std::string(path));
+  if (!contents.ok()) {
+    RespondPlain(exchange, 404, "404 page not found");
+    return;
+  }
+  net::HttpResponse response;
+  response.headers.Add("Content-Type", path.ends_with(".html") ? "text/html; charset=utf-8"
+                                                               : "application/octet-stream");
+  response.body = *std::move(contents);
+  exchange.Respond(std::move(response));
+}
+
+}  // namespace narthex::web
