@@ -1,5 +1,6 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { thirdPartyLicenses } from './licenses.plugin';
 
 // Where `npm run dev` sends API calls: any Prometheus-compatible server.
 const api = process.env.NARTHEX_API ?? 'http://127.0.0.1:9090';
@@ -8,12 +9,9 @@ const proxied = ['/api', '/-/', '/metrics', '/version', '/federate', '/consoles'
 export default defineConfig({
   // Relative asset addresses, because the route prefix is known to the server only at run time.
   base: './',
-  plugins: [react()],
+  plugins: [react(), thirdPartyLicenses('assets/third-party-licenses.txt')],
   build: {
     target: 'es2022',
-    // Licences of the bundled packages stand beside the bundle, where upstream serves them too.
-    chunkSizeWarningLimit: 700,
-    reportCompressedSize: true,
   },
   server: {
     proxy: Object.fromEntries(proxied.map((path) => [path, { target: api, changeOrigin: true }])),

@@ -31,6 +31,7 @@ interface Props {
   stacked?: boolean;
   yMin?: number | null;
   format?: (value: number) => string;
+  binary?: boolean; // Ticks at powers of two, for sizes in bytes.
   tooltip?: 'nearest' | 'all';
   marks?: ChartMark[];
   syncKey?: string;
@@ -40,6 +41,8 @@ interface Props {
 // Beyond this many series, fading the others on every move of the mouse would redraw too much.
 const kFadeSeriesMax = 60;
 const kTooltipRowsMax = 14;
+
+const kBinarySteps = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 // Axis texts by the distance of the ticks; the second line appears where the day or year changes.
 const kTimeFormats: (string | number | null)[][] = [
@@ -93,6 +96,7 @@ function buildOptions(props: Props, width: number, tip: HTMLDivElement, raw: Col
       { ...axis, space: 80, values: kTimeFormats as unknown as uPlot.Axis.Values },
       {
         ...axis,
+        ...(props.binary ? { incrs: kBinarySteps } : {}),
         values: (_, ticks) => ticks.map((tick) => format(tick)),
         size: (_, values) => 18 + 6.4 * Math.max(3, ...(values ?? []).map((value) => value.length)),
       },

@@ -30,6 +30,10 @@ export function groupTargets(targets: readonly ActiveTarget[], filter: TargetFil
       matchesTerms(terms, target.labels, [target.scrapeUrl, target.lastError]);
     if (wanted) pool.targets.push(target);
   }
+  // The server gives the targets of a pool in no order; sorted, they keep their places.
+  for (const pool of pools.values()) {
+    pool.targets.sort((a, b) => (a.scrapeUrl < b.scrapeUrl ? -1 : a.scrapeUrl > b.scrapeUrl ? 1 : 0));
+  }
   return [...pools.values()].sort((a, b) => a.name.localeCompare(b.name));
 }
 

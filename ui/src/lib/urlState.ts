@@ -1,4 +1,4 @@
-import { useCallback } from 'react';
+import { useCallback, useMemo } from 'react';
 import { useSearchParams } from 'react-router-dom';
 
 // One filter of a page, kept in the address so that the view can be shared. The default is left out.
@@ -20,9 +20,29 @@ export function useUrlParam(name: string, fallback = ''): [string, (value: strin
   return [params.get(name) ?? fallback, set];
 }
 
-// Several chosen words, as repeated parameters or comma separated.
+// Several chosen words: repeated parameters, as upstream's pages write them, or comma separated.
+export function readSet(params: URLSearchParams, name: string): string[] {
+  return params
+    .getAll(name)
+    .flatMap((text) => text.split(','))
+    .filter((word) => word !== '');
+}
+
 export function useUrlSet(name: string): [string[], (value: string[]) => void] {
-  const [text, setText] = useUrlParam(name);
-  const set = useCallback((value: string[]) => setText(value.join(',')), [setText]);
-  return [text === '' ? [] : text.split(','), set];
+  const [params, setParams] = useSearchParams();
+  const value = useMemo(() => readSet(params, name), [name, params]);
+  const set = useCallback(
+    (next: string[]) =>
+      setParams(
+        (old) => {
+          const changed = new URLSearchParams(old);
+          changed.delete(name);
+          next.forEach((word) => changed.append(name, word));
+          return changed;
+        },
+        { replace: true },
+      ),
+    [name, setParams],
+  );
+  return [value, set];
 }

@@ -9,7 +9,7 @@ import { RuleHead, RuleFacts } from '../components/RuleParts';
 import { SearchBox } from '../components/SearchBox';
 import { WindowRows } from '../components/VirtualRows';
 import { Disclosure, Empty, ErrorNotice, LabelList, Loaded, Page, Pill, uiClasses, type Tone } from '../components/ui';
-import { formatValueText, plural } from '../lib/format';
+import { formatSeries, formatValueText, plural } from '../lib/format';
 import { alertStateOf, countStates, filterAlerts, kAlertStates } from '../lib/rules';
 import { changeSettings, settings } from '../lib/settings';
 import { useUrlParam, useUrlSet } from '../lib/urlState';
@@ -137,6 +137,11 @@ function stateCounts(rule: AlertingRule): [AlertState, number][] {
 const kAlertsShown = 200;
 
 function AlertTable({ alerts, annotations, nowMs }: { alerts: Alert[]; annotations: boolean; nowMs: number }) {
+  // The server gives them in no order; without one, rows would jump at every refresh.
+  const sorted = useMemo(
+    () => [...alerts].sort((a, b) => formatSeries(a.labels).localeCompare(formatSeries(b.labels))),
+    [alerts],
+  );
   if (alerts.length === 0) return null;
   return (
     <table className={uiClasses.table}>
@@ -144,14 +149,14 @@ function AlertTable({ alerts, annotations, nowMs }: { alerts: Alert[]; annotatio
         <tr>
           <th scope="col">Labels</th>
           <th scope="col">State</th>
-          <th scope="col">Active for</th>
+          <th scope="col">Active since</th>
           <th scope="col" className="num">
             Value
           </th>
         </tr>
       </thead>
       <tbody>
-        {alerts.slice(0, kAlertsShown).map((alert, i) => (
+        {sorted.slice(0, kAlertsShown).map((alert, i) => (
           <tr key={i}>
             <td>
               <LabelList labels={alert.labels} />

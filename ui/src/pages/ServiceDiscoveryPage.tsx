@@ -59,7 +59,7 @@ export default function ServiceDiscoveryPage() {
             })),
           ];
         }),
-    [all, open, pool, states.length, wanted],
+    [all, open.isOpen, pool, states.length, wanted],
   );
 
   return (

@@ -58,7 +58,7 @@ export default function TargetsPage() {
             })),
           ];
         }),
-    [health.length, open, pools, wanted],
+    [health.length, open.isOpen, pools, wanted],
   );
 
   return (

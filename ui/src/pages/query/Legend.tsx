@@ -4,6 +4,7 @@ import type { ChartSeries } from '../../components/Chart';
 import { BoxRows } from '../../components/VirtualRows';
 import { formatShort } from '../../lib/format';
 import { statistics, type Column } from '../../lib/series';
+import { nextHidden } from './hidden';
 import classes from './query.module.css';
 import { SeriesName } from './SeriesName';
 
@@ -13,23 +14,6 @@ interface Props {
   series: readonly ChartSeries[];
   hidden: ReadonlySet<number>;
   onChange: (hidden: ReadonlySet<number>) => void;
-}
-
-// A click shows one series alone, and all again; with Ctrl, Cmd or Shift it switches one.
-export function nextHidden(
-  hidden: ReadonlySet<number>,
-  index: number,
-  count: number,
-  toggle: boolean,
-): ReadonlySet<number> {
-  if (toggle) {
-    const next = new Set(hidden);
-    if (!next.delete(index)) next.add(index);
-    return next;
-  }
-  const alone = hidden.size === count - 1 && !hidden.has(index);
-  if (alone) return new Set();
-  return new Set(Array.from({ length: count }, (_, i) => i).filter((i) => i !== index));
 }
 
 export function Legend({ matrix, columns, series, hidden, onChange }: Props) {
