@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <limits>
+#include <optional>
 
+#include "util/numbers.h"
 #include "util/strings.h"
 
 namespace narthex {
@@ -106,31 +110,33 @@ Result<int64_t> ParseDuration(std::string_view text) {
   const auto malformed = [&] {
     return MakeError(ErrorCode::kInvalidInput, "not a valid duration string: {}", GoQuote(text));
   };
+  const auto out_of_range = [] {
+    return MakeError(ErrorCode::kInvalidInput, "duration out of range");
+  };
   constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
   uint64_t total = 0;
-  bool overflow = false;
   size_t next_unit = 0;
   for (std::string_view rest = text; !rest.empty();) {
-    uint64_t count = 0;
-    size_t digits = 0;
-    for (; digits < rest.size() && rest[digits] >= '0' && rest[digits] <= '9'; ++digits) {
-      if (count > kMax / 10) overflow = true;
-      count = count * 10 + static_cast<uint64_t>(rest[digits] - '0');
-    }
-    if (digits == 0) return malformed();
+    const size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    const std::optional<uint64_t> count = ParseUint(rest.substr(0, digits));
+    if (!count) return malformed();
     rest.remove_prefix(digits);
     const size_t letters = std::min(rest.find_first_of("0123456789"), rest.size());
+    if (letters == 0) return malformed();
     const std::string_view name = rest.substr(0, letters);
     rest.remove_prefix(letters);
-    size_t unit = next_unit;
+    size_t unit = 0;
     while (unit < std::size(kUnits) && kUnits[unit].name != name) ++unit;
-    if (unit == std::size(kUnits)) return malformed();
+    if (unit == std::size(kUnits)) {
+      return MakeError(ErrorCode::kInvalidInput, "unknown unit {} in duration {}", GoQuote(name),
+                       GoQuote(text));
+    }
+    if (unit < next_unit) return malformed();
     next_unit = unit + 1;
     const auto nanos = static_cast<uint64_t>(kUnits[unit].nanos);
-    if (count > kMax / nanos || total > kMax - count * nanos) overflow = true;
-    if (!overflow) total += count * nanos;
+    if (*count > kMax / nanos || total > kMax - *count * nanos) return out_of_range();
+    total += *count * nanos;
   }
-  if (overflow) return MakeError(ErrorCode::kInvalidInput, "duration out of range");
   return static_cast<int64_t>(total);
 }
 

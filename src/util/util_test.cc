@@ -156,7 +156,7 @@ TEST(Time, RefusesDurationsInUpstreamsWords) {
   for (const Case& c :
        {Case{"", "empty duration string"}, Case{"1", "not a valid duration string: \"1\""},
         Case{"1s1h", "not a valid duration string: \"1s1h\""},
-        Case{"1.5h", "not a valid duration string: \"1.5h\""},
+        Case{"1.5h", "unknown unit \".\" in duration \"1.5h\""},
         Case{"294y", "duration out of range"}}) {
     EXPECT_EQ(ParseDuration(c.text).status().message(), c.error) << c.text;
   }
