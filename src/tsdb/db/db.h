@@ -23,13 +23,13 @@
 
 #include "model/matcher.h"
 #include "storage/storage.h"
+#include "tsdb/wal/wal.h"
 #include "util/file.h"
 #include "util/status.h"
 #include "util/time.h"
 
 namespace narthex::tsdb {
 
-enum class WalCompression : uint8_t { kNone, kSnappy, kZstd };
 enum class FloatEncoding : uint8_t { kXor, kXor2 };
 
 // What /api/v1/status/walreplay tells while Db::Open replays. Filled by Open, read by anybody.

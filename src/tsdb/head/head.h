@@ -1,0 +1,294 @@
+// The head: the newest hours of all series, in memory, durable through the write-ahead log.
+//
+// Append -> Commit: one batch of records to the WAL, then the samples go into the open chunks, a
+// slab at a time, and one publication makes all of them visible. Full chunks wait in memory until
+// MapFullChunks writes them to chunks_head; Truncate lets go of what a block took over.
+//
+//   series_store.h    where series live            label_index.h     how they are found
+//   series_append.h   what a sample does           isolation.h       what a reader sees
+//   head_appender.h   batches and the WAL          head_querier.h    reading
+//   head_replay.cc    start-up                     head_truncate.cc  letting go
+//
+// Locks, in this order: maintenance_mutex_ (one of MapFullChunks, truncation, replay at a time),
+// index_mutex_ (shared to look up, exclusive to make or remove series), a slab's mutex. The plain
+// mutexes are std ones because the thread sanitizer does not see into Debian's Abseil.
+// Threads: any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/matcher.h"
+#include "storage/storage.h"
+#include "tsdb/chunks/head_chunk_files.h"
+#include "tsdb/head/exemplar_store.h"
+#include "tsdb/head/isolation.h"
+#include "tsdb/head/label_index.h"
+#include "tsdb/head/mapped_chunks.h"
+#include "tsdb/head/out_of_order.h"
+#include "tsdb/head/series_append.h"
+#include "tsdb/head/series_store.h"
+#include "tsdb/head/slab_pool.h"
+#include "tsdb/wal/records.h"
+#include "tsdb/wal/wal.h"
+#include "util/file.h"
+#include "util/status.h"
+
+namespace narthex::tsdb {
+
+struct HeadOptions {
+  std::string directory;  // Holds wal/ and chunks_head/.
+  int64_t chunk_range_ms = 2LL * 3600 * 1000;
+  int samples_per_chunk = 120;
+  bool start_timestamp_storage = false;
+  bool histogram_start_timestamps = false;
+  bool xor2 = false;
+  int64_t out_of_order_window_ms = 0;
+  int64_t exemplars_max = 0;
+  size_t replay_threads = 2;
+  FileSystem* file_system = nullptr;
+  Wal* wal = nullptr;  // Owned by the database; null: nothing is durable.
+  Wal* wbl = nullptr;
+  std::function<void()> on_wal_write;
+  // Called when much memory waits in full chunks.
+  std::function<void()> on_full_chunks;
+  // Progress of Replay: first segment, last segment, current segment.
+  std::function<void(int64_t, int64_t, int64_t)> on_replay_progress;
+};
+
+// Counters under upstream's names; read by the metrics page, written by whoever does the work.
+struct HeadCounters {
+  std::atomic<uint64_t> series_created{0}, series_removed{0}, series_not_found{0};
+  std::atomic<uint64_t> chunks_created{0}, chunks_removed{0}, chunks_mapped{0};
+  std::atomic<uint64_t> floats_appended{0}, histograms_appended{0};
+  std::atomic<uint64_t> out_of_bound_floats{0}, out_of_bound_histograms{0};
+  std::atomic<uint64_t> out_of_order_floats{0}, out_of_order_histograms{0};
+  std::atomic<uint64_t> too_old_floats{0}, too_old_histograms{0};
+  std::atomic<uint64_t> late_floats_appended{0}, late_histograms_appended{0};
+  std::atomic<uint64_t> appenders_created{0};
+  std::atomic<int64_t> active_appenders{0};
+  std::atomic<int64_t> stale_series{0}, histogram_series{0}, histogram_buckets{0};
+  std::atomic<uint64_t> truncations{0}, truncations_failed{0};
+  std::atomic<uint64_t> wal_truncations{0}, wal_truncations_failed{0}, wal_corruptions{0};
+  std::atomic<uint64_t> checkpoints_created{0}, checkpoints_failed{0};
+  std::atomic<uint64_t> checkpoints_deleted{0}, checkpoint_deletions_failed{0};
+  std::atomic<uint64_t> mapped_chunk_corruptions{0};
+  std::atomic<uint64_t> unknown_refs_samples{0}, unknown_refs_histograms{0};
+  std::atomic<uint64_t> unknown_refs_exemplars{0}, unknown_refs_metadata{0};
+  std::atomic<uint64_t> unknown_refs_tombstones{0}, unknown_refs_series{0};
+  std::atomic<uint64_t> gc_count{0}, gc_nanos{0};
+  std::atomic<uint64_t> wal_truncate_count{0}, wal_truncate_nanos{0};
+  std::atomic<int64_t> replay_nanos{0};
+};
+
+struct HeadCardinality {
+  struct Entry {
+    std::string name;
+    uint64_t count;
+  };
+  uint64_t series = 0;
+  uint64_t label_pairs = 0;
+  uint64_t chunks = 0;
+  std::vector<Entry> series_by_metric_name;
+  std::vector<Entry> values_by_label_name;
+  std::vector<Entry> memory_by_label_name;
+  std::vector<Entry> series_by_label_pair;
+};
+
+class HeadAppender;
+class HeadQuerier;
+class HeadReplay;
+struct AppendBuffers;
+
+class Head {
+ public:
+  explicit Head(HeadOptions options);
+  ~Head();
+  Head(const Head&) = delete;
+  Head& operator=(const Head&) = delete;
+
+  // Loads chunks_head, checkpoint, WAL (and WBL). Samples before `min_valid_ms` are in blocks
+  // already. When the log is damaged everything before the damage is loaded and `corruption` tells
+  // the place for Wal::Repair; the head is usable then.
+  Status Replay(int64_t min_valid_ms, std::optional<WalCorruption>* corruption);
+
+  std::unique_ptr<storage::Appender> NewAppender();
+  // Sees samples within `range`; times below the last truncation are in blocks.
+  std::unique_ptr<storage::Querier> OpenQuerier(TimeRange range);
+
+  // Maps what is full and closes the chunk files. Nothing is appended afterwards.
+  Status Close();
+  // Writes full chunks to chunks_head and frees their memory.
+  Status MapFullChunks();
+  // Lets go of samples before `mint_ms`, which a block holds. Waits for readers of them.
+  Status TruncateMemory(int64_t mint_ms);
+  // Replaces the older WAL segments by a checkpoint.
+  Status TruncateWal(int64_t mint_ms);
+  // Marks samples as deleted, durably.
+  Status Delete(TimeRange range, std::span<const Matcher> matchers);
+
+  // INT64_MAX / INT64_MIN while nothing was ever appended.
+  int64_t min_time_ms() const { return min_time_ms_.load(std::memory_order_acquire); }
+  int64_t max_time_ms() const { return max_time_ms_.load(std::memory_order_acquire); }
+  bool initialized() const { return min_time_ms() != INT64_MAX; }
+  int64_t min_valid_ms() const { return min_valid_ms_.load(std::memory_order_acquire); }
+  void set_min_valid_ms(int64_t t) { min_valid_ms_.store(t, std::memory_order_release); }
+  // There is a whole chunk range that no appender will write to any more.
+  bool compactable() const;
+  // No running appender may still write before `time_ms`.
+  bool HasAppenderBelow(int64_t time_ms) const;
+
+  size_t series_count() const { return store_.size(); }
+  const HeadCounters& counters() const { return counters_; }
+  HeadCounters& counters() { return counters_; }
+  const Isolation& isolation() const { return isolation_; }
+  ExemplarStore& exemplars() { return exemplars_; }
+  uint64_t symbol_bytes() const;
+  uint64_t slab_bytes() const { return pool_.resident_bytes(); }
+  HeadCardinality Cardinality(size_t limit) const;
+  // The same limits as in `range`; how Delete and status see the head.
+  uint64_t chunks_directory_bytes() const;
+
+  // One series of a range of the head as the block writer takes it.
+  struct RangeSeries {
+    Labels labels;
+    std::vector<EncodedChunk> chunks;
+  };
+  // Calls `visit` for every series that has samples in [min_ms, max_ms], in label order, with its
+  // chunks cut to that range and tombstones applied.
+  Status ForEachInRange(int64_t min_ms, int64_t max_ms,
+                        const std::function<Status(RangeSeries&)>& visit);
+
+  void SetOutOfOrderWindow(int64_t window_ms);
+  void SetXor2(bool xor2) { xor2_.store(xor2, std::memory_order_relaxed); }
+
+ private:
+  friend class HeadAppender;
+  friend class HeadQuerier;
+  friend class HeadSeriesReader;
+  friend class HeadSeriesSet;
+  friend class HeadReplay;
+
+  struct SeriesAt {
+    SlotId slot = kNoSeries;
+    uint64_t ref = 0;
+  };
+  // What one series holds, taken under the slab's mutex in one go.
+  struct ChunkCopy {
+    ChunkEncoding encoding = ChunkEncoding::kNone;
+    int64_t min_ms = 0;
+    int64_t max_ms = 0;
+    uint32_t sample_count = 0;
+    uint64_t file_ref = 0;  // 0: `bytes` holds the chunk.
+    std::string bytes;
+  };
+  struct SeriesCopy {
+    std::vector<ChunkCopy> chunks;       // In order, ascending in time.
+    std::vector<ChunkCopy> late_chunks;  // Of samples out of order.
+    std::vector<OutOfOrderSample> late;
+    int64_t hidden_from_ms = INT64_MAX;
+  };
+
+  ChunkRules rules() const;
+  AppendBounds CurrentBounds() const;
+  void NoteFirstTime(int64_t t);
+  void WidenTimes(int64_t min_ms, int64_t max_ms);
+  void AddTally(const AppendTally& tally);
+
+  // Finds or makes the series and keeps it from being collected while the appender that was opened
+  // in `epoch` lives.
+  Result<SeriesAt> Locate(uint64_t ref, const Labels& labels, uint64_t epoch);
+  // Finds only. kNoSeries when unknown.
+  SeriesAt Find(uint64_t ref, const Labels& labels, uint64_t epoch);
+  void Touch(SlotId slot, uint64_t epoch);
+  // With index_mutex_ held exclusively.
+  SlotId CreateLocked(uint64_t ref, const Labels& labels, uint64_t hash);
+
+  // False when the slot holds another series by now.
+  bool CopySeries(SlotId slot, uint64_t ref, TimeRange range, const Isolation::Snapshot* snapshot,
+                  SeriesCopy* out) const;
+  bool HasChunkIn(SlotId slot, TimeRange range) const;
+  // The bytes of a chunk that may stand in a file, valid as long as `owner` and the copy.
+  Result<std::string_view> ChunkBytes(const ChunkCopy& chunk,
+                                      std::shared_ptr<const void>* owner) const;
+  // While replaying: forgets the series and its samples.
+  void EvictReplayed(uint64_t ref);
+  void AddTombstone(uint64_t ref, std::pair<int64_t, int64_t> interval);
+
+  uint64_t OpenEpoch();
+  void CloseEpoch(uint64_t epoch);
+  std::unique_ptr<AppendBuffers> TakeBuffers();
+  void ReturnBuffers(std::unique_ptr<AppendBuffers> buffers);
+
+  struct GcResult {
+    int64_t actual_min_ms = INT64_MAX;
+    uint32_t smallest_file = UINT32_MAX;
+  };
+  Status MapFullChunksLocked();
+  Status TruncateWalLocked(int64_t mint_ms);
+  Status CollectGarbage();
+  GcResult DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty);
+  size_t RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_min_ms);
+  // With index_mutex_ held exclusively.
+  void RemoveIfDead(SlotId slot, uint16_t oldest_open, std::vector<uint64_t>* dead,
+                    HashMap<PairId, std::vector<uint64_t>>* dead_by_pair);
+  std::vector<std::pair<int64_t, int64_t>> TombstonesOf(uint64_t ref) const;
+
+  HeadOptions options_;
+  SlabPool pool_;
+  mutable std::shared_mutex index_mutex_;
+  LabelIndex index_;
+  SeriesStore store_;
+  std::atomic<uint64_t> last_ref_{0};
+  std::vector<PairId> pair_hints_;  // Labels of the series made last, by position.
+  HashMap<uint64_t, std::vector<uint64_t>> aliases_;  // Of a reference; guarded by index_mutex_.
+  Isolation isolation_;
+  ExemplarStore exemplars_;
+  HeadCounters counters_;
+
+  std::atomic<int64_t> min_time_ms_{INT64_MAX};
+  std::atomic<int64_t> max_time_ms_{INT64_MIN};
+  std::atomic<int64_t> min_valid_ms_{INT64_MIN};
+  std::atomic<int64_t> readable_from_ms_{INT64_MIN};  // Older times are left to blocks.
+  std::atomic<int64_t> out_of_order_window_ms_{0};
+  std::atomic<bool> xor2_{false};
+  std::atomic<uint64_t> pending_bytes_{0};
+
+  // Held while series records are written: of two commits that bring samples of a new series, the
+  // first writes its record and the other sees that it did.
+  std::mutex series_log_mutex_;
+  std::mutex maintenance_mutex_;
+  std::unique_ptr<HeadChunkFiles> head_chunks_;
+
+  // Appenders by the epoch they were opened in; see CollectGarbage.
+  mutable std::mutex epoch_mutex_;
+  uint64_t epoch_ = 1;
+  std::map<uint64_t, size_t> open_epochs_;
+  std::map<int64_t, size_t> open_bounds_;  // Their min_valid_ms.
+
+  std::mutex buffers_mutex_;
+  std::vector<std::unique_ptr<AppendBuffers>> free_buffers_;
+
+  mutable std::mutex tombstones_mutex_;
+  HashMap<uint64_t, std::vector<std::pair<int64_t, int64_t>>> tombstones_;
+
+  mutable std::mutex metadata_mutex_;
+  HashMap<uint64_t, Metadata> metadata_;
+
+  // References of series that are gone but may stand in WAL records up to the time given.
+  std::mutex expiry_mutex_;
+  HashMap<uint64_t, int64_t> wal_expiry_;
+  int64_t last_wal_truncation_ms_ = INT64_MIN;  // Guarded by maintenance_mutex_.
+};
+
+}  // namespace narthex::tsdb

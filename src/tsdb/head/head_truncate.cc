@@ -1,0 +1,387 @@
+// Letting go: full chunks to files, old chunks out of memory, dead series out of the tables, old
+// WAL segments into checkpoints.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "tsdb/head/head.h"
+#include "tsdb/head/out_of_order.h"
+#include "tsdb/wal/checkpoint.h"
+#include "util/log.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr auto kReaderPoll = std::chrono::milliseconds(5);
+// Series removed, and lists rewritten, per exclusive hold of the index lock: appends wait that
+// long.
+constexpr size_t kSeriesPerHold = 256;
+constexpr size_t kListsPerHold = 64;
+
+}  // namespace
+
+Status Head::MapFullChunks() {
+  const std::lock_guard maintenance(maintenance_mutex_);
+  return MapFullChunksLocked();
+}
+
+Status Head::Close() {
+  const std::lock_guard maintenance(maintenance_mutex_);
+  Status status = MapFullChunksLocked();
+  if (head_chunks_ != nullptr) {
+    if (Status closed = head_chunks_->Close(); status.ok()) status = std::move(closed);
+  }
+  return status;
+}
+
+Status Head::MapFullChunksLocked() {
+  if (head_chunks_ == nullptr) return {};
+  std::vector<PendingChunk> todo;
+  std::vector<MappedChunk> written;
+  std::vector<MappedChunk> list;
+  for (uint32_t number = 0; number < store_.slab_count(); ++number) {
+    Slab& slab = store_.slab_at(number);
+    {
+      const std::lock_guard lock(slab.mutex);
+      if (slab.pending.empty()) continue;
+      todo = slab.pending;
+    }
+    // The bytes stay where they are: only maintenance frees full chunks.
+    written.clear();
+    Status status;
+    uint64_t bytes = 0;
+    for (const PendingChunk& chunk : todo) {
+      Result<uint64_t> ref =
+          head_chunks_->Write(chunk.ref, chunk.min_ms, chunk.max_ms, chunk.encoding, false,
+                              std::string_view(pool_.At(chunk.data), chunk.size));
+      if (!ref.ok()) {
+        status = std::move(ref).status();
+        break;
+      }
+      bytes += chunk.size;
+      written.push_back({*ref, chunk.min_ms, chunk.max_ms, chunk.sample_count, chunk.encoding});
+    }
+    {
+      const std::lock_guard lock(slab.mutex);
+      for (size_t i = 0; i < written.size(); ++i) {
+        SeriesHot& hot = slab.hot[todo[i].index];
+        list.clear();
+        ReadMappedChunks(pool_, hot.mapped, &list);
+        list.push_back(written[i]);
+        hot.mapped = StoreMappedChunks(&pool_, hot.mapped, list);
+        pool_.Free(todo[i].data);
+      }
+      slab.pending.erase(slab.pending.begin(),
+                         slab.pending.begin() + static_cast<std::ptrdiff_t>(written.size()));
+      if (slab.pending.empty()) slab.pending.shrink_to_fit();
+    }
+    pending_bytes_.fetch_sub(std::min<uint64_t>(bytes, pending_bytes_.load()),
+                             std::memory_order_relaxed);
+    counters_.chunks_mapped.fetch_add(written.size(), std::memory_order_relaxed);
+    NARTHEX_RETURN_IF_ERROR(std::move(status));
+  }
+  return {};
+}
+
+Status Head::TruncateMemory(int64_t mint_ms) {
+  const std::lock_guard maintenance(maintenance_mutex_);
+  const bool was_initialized = initialized();
+  if (was_initialized && min_time_ms() >= mint_ms) return {};
+  // Readers opened from now on leave older times to the blocks; those opened before are waited for.
+  readable_from_ms_.store(mint_ms, std::memory_order_release);
+  if (was_initialized) {
+    while (isolation_.HasReaderBelow(mint_ms)) std::this_thread::sleep_for(kReaderPoll);
+  }
+  min_time_ms_.store(mint_ms, std::memory_order_release);
+  min_valid_ms_.store(mint_ms, std::memory_order_release);
+  int64_t newest = max_time_ms_.load();
+  while (newest < mint_ms && !max_time_ms_.compare_exchange_weak(newest, mint_ms)) {
+  }
+  if (!was_initialized) return {};
+  counters_.truncations.fetch_add(1, std::memory_order_relaxed);
+  Status status = CollectGarbage();
+  if (!status.ok()) counters_.truncations_failed.fetch_add(1, std::memory_order_relaxed);
+  return status;
+}
+
+Status Head::CollectGarbage() {
+  const int64_t start = MonotonicNanos();
+  const int64_t newest = max_time_ms();
+  std::vector<SlotId> empty;
+  const GcResult result = DropOldChunks(min_time_ms(), &empty);
+  int64_t actual_min = result.actual_min_ms;
+  if (actual_min == INT64_MAX) actual_min = min_time_ms();
+  const size_t removed = RemoveSeries(empty, actual_min);
+  {
+    const int64_t mint = min_time_ms();
+    const std::lock_guard lock(tombstones_mutex_);
+    for (auto& [ref, intervals] : tombstones_) {
+      std::erase_if(intervals, [&](const auto& interval) { return interval.second < mint; });
+    }
+    erase_if(tombstones_, [](const auto& entry) { return entry.second.empty(); });
+  }
+  if (actual_min > min_time_ms()) {
+    // Data begins later than asked for; appends may still reach back half a chunk range.
+    const int64_t appendable = std::max(
+        min_valid_ms(), newest == INT64_MIN ? INT64_MIN : newest - options_.chunk_range_ms / 2);
+    const int64_t floor = std::min(actual_min, appendable);
+    min_time_ms_.store(floor, std::memory_order_release);
+    min_valid_ms_.store(floor, std::memory_order_release);
+  }
+  Status status;
+  if (head_chunks_ != nullptr) status = head_chunks_->Truncate(result.smallest_file);
+  const int64_t took = MonotonicNanos() - start;
+  counters_.gc_count.fetch_add(1, std::memory_order_relaxed);
+  counters_.gc_nanos.fetch_add(static_cast<uint64_t>(took), std::memory_order_relaxed);
+  LOG_INFO("Head GC completed", {"duration", FormatGoDuration(took)}, {"series_removed", removed});
+  return status;
+}
+
+Head::GcResult Head::DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty) {
+  GcResult result;
+  uint64_t chunks_removed = 0;
+  const uint32_t low = static_cast<uint32_t>(isolation_.low_watermark());
+  std::vector<MappedChunk> mapped;
+  std::vector<int64_t> pending_min(kSlotsPerSlab);
+  for (uint32_t number = 0; number < store_.slab_count(); ++number) {
+    Slab& slab = store_.slab_at(number);
+    const std::lock_guard lock(slab.mutex);
+    // Of each slot the first time of what waits for the disk.
+    std::fill(pending_min.begin(), pending_min.end(), INT64_MAX);
+    size_t kept = 0;
+    for (const PendingChunk& chunk : slab.pending) {
+      if (chunk.max_ms < mint_ms) {
+        pool_.Free(chunk.data);
+        ++chunks_removed;
+        continue;
+      }
+      pending_min[chunk.index] = std::min(pending_min[chunk.index], chunk.min_ms);
+      slab.pending[kept++] = chunk;
+    }
+    slab.pending.resize(kept);
+    for (uint16_t i = 0; i < kSlotsPerSlab; ++i) {
+      if (slab.cold[i].ref == 0) continue;
+      SeriesHot& hot = slab.hot[i];
+      if (hot.commit_id != 0 && (hot.flags & kHasOlder) == 0 &&
+          static_cast<int32_t>(hot.commit_id - low) < 0) {
+        hot.commit_id = 0;
+      }
+      if (hot.encoding != ChunkEncoding::kNone && hot.xor_state.last_ms < mint_ms) {
+        DropOpenChunk(&pool_, slab, i);
+        ++chunks_removed;
+      }
+      int64_t series_min = pending_min[i];
+      bool has_chunks = series_min != INT64_MAX;
+      if (hot.mapped != kNoSlab) {
+        mapped.clear();
+        ReadMappedChunks(pool_, hot.mapped, &mapped);
+        const size_t before = mapped.size();
+        std::erase_if(mapped, [&](const MappedChunk& chunk) { return chunk.max_ms < mint_ms; });
+        if (mapped.size() != before) {
+          chunks_removed += before - mapped.size();
+          hot.mapped = StoreMappedChunks(&pool_, hot.mapped, mapped);
+        }
+        for (const MappedChunk& chunk : mapped) {
+          has_chunks = true;
+          series_min = std::min(series_min, chunk.min_ms);
+          result.smallest_file =
+              std::min(result.smallest_file, HeadChunkFileNumber(chunk.file_ref));
+        }
+      }
+      if (hot.encoding != ChunkEncoding::kNone) {
+        has_chunks = true;
+        series_min = std::min(series_min, hot.chunk_min_ms);
+      }
+      if (hot.flags & kHasOutOfOrder) {
+        has_chunks = true;
+        for (const MappedChunk& chunk : slab.out_of_order.find(i)->second->mapped) {
+          result.smallest_file =
+              std::min(result.smallest_file, HeadChunkFileNumber(chunk.file_ref));
+        }
+      }
+      if (has_chunks) {
+        result.actual_min_ms = std::min(result.actual_min_ms, series_min);
+        continue;
+      }
+      const auto exemplar = slab.exemplar_times.find(i);
+      if (exemplar != slab.exemplar_times.end() && exemplar->second >= mint_ms) continue;
+      empty->push_back(number * kSlotsPerSlab + i);
+    }
+  }
+  counters_.chunks_removed.fetch_add(chunks_removed, std::memory_order_relaxed);
+  return result;
+}
+
+size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_min_ms) {
+  if (candidates.empty()) return 0;
+  // A series that an open appender has resolved stays: its sample is on the way. Appenders opened
+  // after this line mark what they resolve with the new epoch.
+  uint64_t oldest_open;
+  {
+    const std::lock_guard lock(epoch_mutex_);
+    ++epoch_;
+    oldest_open = open_epochs_.empty() ? epoch_ : open_epochs_.begin()->first;
+  }
+  HashMap<PairId, std::vector<uint64_t>> dead_by_pair;
+  std::vector<uint64_t> dead;
+  for (size_t first = 0; first < candidates.size(); first += kSeriesPerHold) {
+    const size_t last = std::min(candidates.size(), first + kSeriesPerHold);
+    const std::unique_lock index_lock(index_mutex_);
+    for (size_t i = first; i < last; ++i) {
+      RemoveIfDead(candidates[i], static_cast<uint16_t>(oldest_open), &dead, &dead_by_pair);
+    }
+  }
+  std::vector<PairId> pairs;
+  for (auto& [pair, refs] : dead_by_pair) {
+    std::sort(refs.begin(), refs.end());
+    pairs.push_back(pair);
+  }
+  for (size_t first = 0; first < pairs.size(); first += kListsPerHold) {
+    const size_t last = std::min(pairs.size(), first + kListsPerHold);
+    const std::unique_lock index_lock(index_mutex_);
+    for (size_t i = first; i < last; ++i) {
+      index_.RemovePostings(pairs[i], dead_by_pair.find(pairs[i])->second);
+    }
+  }
+  {
+    const std::unique_lock index_lock(index_mutex_);
+    index_.Sweep();
+  }
+  {
+    const std::lock_guard lock(tombstones_mutex_);
+    for (const uint64_t ref : dead) tombstones_.erase(ref);
+  }
+  {
+    const std::lock_guard lock(metadata_mutex_);
+    for (const uint64_t ref : dead) metadata_.erase(ref);
+  }
+  if (options_.wal != nullptr) {
+    // Their samples may stand in the WAL as long as it reaches back to the head's oldest data.
+    const std::lock_guard lock(expiry_mutex_);
+    for (const uint64_t ref : dead) {
+      int64_t& until = wal_expiry_.try_emplace(ref, INT64_MIN).first->second;
+      until = std::max(until, actual_min_ms);
+    }
+  }
+  counters_.series_removed.fetch_add(dead.size(), std::memory_order_relaxed);
+  return dead.size();
+}
+
+void Head::RemoveIfDead(SlotId slot, uint16_t oldest_open, std::vector<uint64_t>* dead,
+                        HashMap<PairId, std::vector<uint64_t>>* dead_by_pair) {
+  Slab& slab = store_.slab(slot);
+  const uint16_t index = SeriesStore::IndexOf(slot);
+  uint64_t ref;
+  {
+    const std::lock_guard lock(slab.mutex);
+    SeriesHot& hot = slab.hot[index];
+    ref = slab.cold[index].ref;
+    if (ref == 0 || hot.encoding != ChunkEncoding::kNone || hot.mapped != kNoSlab ||
+        (hot.flags & kHasOutOfOrder) || static_cast<int16_t>(hot.touch_epoch - oldest_open) >= 0) {
+      return;
+    }
+    // Cut and appended again since the look at it.
+    if (std::any_of(slab.pending.begin(), slab.pending.end(),
+                    [&](const PendingChunk& chunk) { return chunk.index == index; })) {
+      return;
+    }
+    if (hot.flags & kStale) counters_.stale_series.fetch_sub(1, std::memory_order_relaxed);
+    if (hot.flags & kHistogramLast) {
+      counters_.histogram_series.fetch_sub(1, std::memory_order_relaxed);
+      const auto found = slab.histograms.find(index);
+      counters_.histogram_buckets.fetch_sub(static_cast<int64_t>(found->second->BucketCount()),
+                                            std::memory_order_relaxed);
+    }
+    slab.histograms.erase(index);
+    slab.older_commits.erase(index);
+    slab.exemplar_times.erase(index);
+  }
+  const uint64_t hash = store_.LabelsOf(index_, slot).Hash();
+  dead->push_back(ref);
+  for (const PairId pair : store_.PairsOf(slot)) (*dead_by_pair)[pair].push_back(ref);
+  if (const auto found = aliases_.find(ref); found != aliases_.end()) {
+    for (const uint64_t alias : found->second) {
+      store_.RemoveAlias(alias);
+      dead->push_back(alias);
+    }
+    aliases_.erase(found);
+  }
+  store_.Remove(slot, hash);
+}
+
+Status Head::TruncateWal(int64_t mint_ms) {
+  const std::lock_guard maintenance(maintenance_mutex_);
+  Wal* wal = options_.wal;
+  if (wal == nullptr || mint_ms <= last_wal_truncation_ms_) return {};
+  const int64_t start = MonotonicNanos();
+  last_wal_truncation_ms_ = mint_ms;
+  counters_.wal_truncations.fetch_add(1, std::memory_order_relaxed);
+  const Status status = TruncateWalLocked(mint_ms);
+  if (!status.ok()) counters_.wal_truncations_failed.fetch_add(1, std::memory_order_relaxed);
+  counters_.wal_truncate_count.fetch_add(1, std::memory_order_relaxed);
+  counters_.wal_truncate_nanos.fetch_add(static_cast<uint64_t>(MonotonicNanos() - start),
+                                         std::memory_order_relaxed);
+  return status;
+}
+
+Status Head::TruncateWalLocked(int64_t mint_ms) {
+  const int64_t start = MonotonicNanos();
+  Wal* wal = options_.wal;
+  FileSystem& files = *options_.file_system;
+  NARTHEX_TRY(const std::vector<WalSegment> segments, ListWalSegments(files, wal->directory()));
+  // A new segment, so that a quiet database does not keep more log than it needs.
+  NARTHEX_RETURN_IF_ERROR(wal->NextSegment().status());
+  if (segments.empty()) return {};
+  const int first = segments.front().index;
+  int last = segments.back().index - 1;  // Never the one that was just written to.
+  if (last < 0) return {};
+  // The older two thirds hold mostly what blocks hold by now.
+  last = first + (last - first) * 2 / 3;
+  if (last <= first) return {};
+
+  counters_.checkpoints_created.fetch_add(1, std::memory_order_relaxed);
+  HashMap<uint64_t, int64_t> expiry;
+  {
+    const std::lock_guard lock(expiry_mutex_);
+    expiry = wal_expiry_;
+  }
+  CheckpointOptions options;
+  options.first_segment = first;
+  options.last_segment = last;
+  options.min_ms = mint_ms;
+  options.format = options_.start_timestamp_storage ? SampleFormat::kV2 : SampleFormat::kV1;
+  // A series seen here once stays wanted: the answer for one reference must not change.
+  options.keep = [&](uint64_t ref) {
+    const std::shared_lock lock(index_mutex_);
+    const SlotId slot = store_.FindRef(ref);
+    if (slot != kNoSeries && store_.cold(slot).ref == ref) return true;
+    const auto until = expiry.find(ref);
+    return until != expiry.end() && until->second >= mint_ms;
+  };
+  if (Result<CheckpointStats> created = CreateCheckpoint(files, *wal, options); !created.ok()) {
+    counters_.checkpoints_failed.fetch_add(1, std::memory_order_relaxed);
+    if (created.status().code() == ErrorCode::kCorruption) {
+      counters_.wal_corruptions.fetch_add(1, std::memory_order_relaxed);
+    }
+    return std::move(created).status().WithPrefix("create checkpoint: ");
+  }
+  if (const Status truncated = wal->Truncate(last + 1); !truncated.ok()) {
+    // The checkpoint stands for them; the next one tries again.
+    LOG_ERROR("truncating segments failed", {"err", truncated.message()});
+  }
+  {
+    const std::lock_guard lock(expiry_mutex_);
+    erase_if(wal_expiry_, [&](const auto& entry) { return entry.second < mint_ms; });
+  }
+  counters_.checkpoints_deleted.fetch_add(1, std::memory_order_relaxed);
+  if (const Status deleted = DeleteCheckpoints(files, wal->directory(), last); !deleted.ok()) {
+    counters_.checkpoint_deletions_failed.fetch_add(1, std::memory_order_relaxed);
+    LOG_ERROR("delete old checkpoints", {"err", deleted.message()});
+  }
+  LOG_INFO("WAL checkpoint complete", {"first", first}, {"last", last},
+           {"duration", FormatGoDuration(MonotonicNanos() - start)});
+  return {};
+}
+
+}  // namespace narthex::tsdb
