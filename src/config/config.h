@@ -255,7 +255,7 @@ struct RemoteWriteConfig {
   bool round_robin_dns = false;
   std::string protobuf_message{kRemoteWriteV1};
   bool failed_request_logging = false;
-  HttpClientConfig http_client;  // HTTP/2 is off by default here.
+  HttpClientConfig http_client{.enable_http2 = false};
   QueueConfig queue_config;
   MetadataConfig metadata_config;
   std::optional<SigV4Config> sigv4;
@@ -326,6 +326,10 @@ struct ConfigLoadOptions {
 Result<Config> ParseConfig(std::string_view yaml, const ConfigLoadOptions& options = {});
 // Reads a file: errors carry `parsing YAML file <path>: `, paths are joined to the file's folder.
 Result<Config> LoadConfigFile(const std::string& path, const ConfigLoadOptions& options = {});
+
+// A list of relabelling rules alone, each with `scheme` where names are checked.
+Result<std::vector<RelabelConfig>> ParseRelabelConfigs(std::string_view yaml,
+                                                       NameValidation scheme);
 
 // All scrape configs: those of the main file and, read anew, those of scrape_config_files.
 Result<std::vector<ScrapeConfig>> ResolveScrapeConfigs(const Config& config,

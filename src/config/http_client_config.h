@@ -54,6 +54,8 @@ struct TlsConfig {
   TlsVersion max_version = TlsVersion::kUnset;
 
   Status Validate() const;
+  // Upstream looks at the versions only when it makes the client.
+  Status ValidateVersions() const;
   friend bool operator==(const TlsConfig&, const TlsConfig&) = default;
 };
 
@@ -117,6 +119,8 @@ struct HttpClientConfig {
 
 // Reads a file that holds such a block alone (promtool's --http.config.file).
 Result<HttpClientConfig> ParseHttpClientConfig(std::string_view yaml);
+// Likewise of a TLS block alone.
+Result<TlsConfig> ParseTlsConfig(std::string_view yaml);
 // Joins every relative file name in it with `directory`.
 void SetDirectory(HttpClientConfig& config, std::string_view directory);
 

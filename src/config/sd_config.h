@@ -21,15 +21,19 @@
 
 namespace narthex {
 
-// What fields.h knows about a struct; opaque here.
-struct StructInfo;
-
 class SdConfig {
  public:
   SdConfig() = default;
   // Made by the reader and by tests: SdConfig::Make("file", FileSdConfig{…}).
   template <typename T>
   static SdConfig Make(std::string_view mechanism, T config);
+
+  // Stands for a null in a list until the section is checked.
+  static SdConfig MakeNull(std::string_view mechanism) {
+    SdConfig made;
+    made.mechanism_ = mechanism;
+    return made;
+  }
 
   // "file", "http", "kubernetes", …; "static".
   std::string_view mechanism() const { return mechanism_; }
@@ -41,6 +45,7 @@ class SdConfig {
   // these are equal. Not for people's eyes.
   std::string Fingerprint() const;
 
+  bool is_null() const { return config_ == nullptr; }
   const void* raw() const { return config_.get(); }
   friend bool operator==(const SdConfig& a, const SdConfig& b) {
     return a.mechanism_ == b.mechanism_ && a.Fingerprint() == b.Fingerprint();

@@ -17,6 +17,7 @@ struct Url {
   bool has_password = false;
   std::string password;
   std::string host;          // "name", "name:port", "[::1]:port".
+  bool omit_host = false;    // "scheme:/path", without an authority.
   std::string path;          // Decoded.
   std::string raw_path;      // Set where the written escaping differs from the usual one.
   bool force_query = false;  // A "?" with nothing behind it.

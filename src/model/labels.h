@@ -149,6 +149,20 @@ class LabelsBuilder {
   // The view holds until the next change.
   std::string_view Get(std::string_view name) const;
   bool changed() const { return !added_.empty() || !deleted_.empty(); }
+  // Calls visit(name, value) for every pair as it stands: those of the base first, then what was
+  // set, in the order of setting. The builder must not change meanwhile.
+  template <typename Visit>
+  void ForEach(Visit&& visit) const {
+    for (const LabelView& pair : base_) {
+      bool hidden = false;
+      for (const std::string& name : deleted_) hidden = hidden || name == pair.name;
+      for (const auto& [name, value] : added_) hidden = hidden || name == pair.name;
+      if (!hidden) visit(pair.name, pair.value);
+    }
+    for (const auto& [name, value] : added_) {
+      visit(std::string_view(name), std::string_view(value));
+    }
+  }
   Labels Build() const;
 
  private:
