@@ -29,7 +29,7 @@ const placeholders = {
   CONSOLES_LINK_PLACEHOLDER: '',
   TITLE_PLACEHOLDER: process.env.NARTHEX_TITLE ?? 'narthex',
   AGENT_MODE_PLACEHOLDER: process.env.NARTHEX_AGENT ?? 'false',
-  READY_PLACEHOLDER: 'true',
+  READY_PLACEHOLDER: process.env.NARTHEX_READY ?? 'true',
   LOOKBACKDELTA_PLACEHOLDER: '5m',
 };
 

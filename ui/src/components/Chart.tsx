@@ -77,7 +77,7 @@ function buildOptions(props: Props, width: number, tip: HTMLDivElement, raw: Col
     cursor: {
       drag: { x: props.onZoom !== undefined, y: false, setScale: false },
       focus: { prox: 1e4 },
-      points: { size: 7 },
+      points: { size: 7, one: props.tooltip !== 'all' },
       y: false,
       ...(props.syncKey === undefined ? {} : { sync: { key: props.syncKey, setSeries: false } }),
     },
@@ -244,7 +244,8 @@ export function Chart(props: Props) {
     );
     const chart = new uPlot(options, [times, ...drawn] as uPlot.AlignedData, box);
     const resize = new ResizeObserver(() => {
-      if (box.clientWidth > 0) chart.setSize({ width: box.clientWidth, height });
+      // The first report tells the size that the chart already has.
+      if (box.clientWidth > 0 && box.clientWidth !== chart.width) chart.setSize({ width: box.clientWidth, height });
     });
     resize.observe(box);
     return () => {

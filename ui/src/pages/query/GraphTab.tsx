@@ -1,10 +1,10 @@
-import { ActionIcon, Switch } from '@mantine/core';
+import { ActionIcon, Button, Switch } from '@mantine/core';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { MatrixItem } from '../../api/types';
 import { Chart } from '../../components/Chart';
 import { Icon } from '../../components/Icon';
-import { Empty } from '../../components/ui';
-import { formatSeries } from '../../lib/format';
+import { Empty, Notice } from '../../components/ui';
+import { formatCount, formatSeries } from '../../lib/format';
 import { seriesColor } from '../../lib/palette';
 import type { PanelState } from '../../lib/panels';
 import { alignMatrix } from '../../lib/series';
@@ -88,10 +88,15 @@ interface GraphProps {
 
 const kNoSeries: MatrixItem[] = [];
 
+// Drawing takes about a millisecond for each series; nobody tells a thousand lines apart.
+const kSeriesDrawn = 1000;
+
 function Graph({ executed, state, stacked, change }: GraphProps) {
   const { zone } = settings.use();
   const { start, end, step, answer } = executed;
-  const matrix = answer.data.resultType === 'matrix' ? answer.data.result : kNoSeries;
+  const [drawAll, setDrawAll] = useState(false);
+  const full = answer.data.resultType === 'matrix' ? answer.data.result : kNoSeries;
+  const matrix = useMemo(() => (drawAll ? full : full.slice(0, kSeriesDrawn)), [drawAll, full]);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   useEffect(() => setHidden(new Set()), [matrix]);
 
@@ -114,6 +119,16 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
   if (matrix.length === 0) return <Empty>The result is empty.</Empty>;
   return (
     <>
+      {matrix.length < full.length && (
+        <div className={classes.pad}>
+          <Notice tone="info">
+            The graph shows the first {formatCount(matrix.length)} of {formatCount(full.length)} series.{' '}
+            <Button size="compact-xs" variant="default" onClick={() => setDrawAll(true)}>
+              Draw all
+            </Button>
+          </Notice>
+        </div>
+      )}
       <div className={classes.chartBox}>
         <Chart
           label={`Graph of ${matrix.length} series for ${state.expr}`}
