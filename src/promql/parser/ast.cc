@@ -67,6 +67,22 @@ std::string_view AggregateOpName(AggregateOp op) {
   return "";
 }
 
+std::string_view DurationOpName(DurationExpr::Op op) {
+  switch (op) {
+    case DurationExpr::Op::kAdd: return "+";
+    case DurationExpr::Op::kSub: return "-";
+    case DurationExpr::Op::kMul: return "*";
+    case DurationExpr::Op::kDiv: return "/";
+    case DurationExpr::Op::kMod: return "%";
+    case DurationExpr::Op::kPow: return "^";
+    case DurationExpr::Op::kStep: return "step";
+    case DurationExpr::Op::kRange: return "range";
+    case DurationExpr::Op::kMin: return "min_of";
+    case DurationExpr::Op::kMax: return "max_of";
+  }
+  return "";
+}
+
 std::string_view MatchCardinalityName(MatchCardinality card) {
   switch (card) {
     case MatchCardinality::kOneToOne: return "one-to-one";
@@ -262,6 +278,7 @@ void ForEachChild(const Expr& expr, Visit&& visit) {
 ExprPtr Clone(const Expr& expr) {
   ExprPtr copy = CloneByKind(expr);
   copy->position = expr.position;
+  copy->height = expr.height;
   return copy;
 }
 

@@ -113,6 +113,7 @@ struct Expr {
   }
 
   const Kind kind;
+  uint32_t height = 1;  // Levels of the tree from here down; the parser bounds it.
   PositionRange position;
 };
 using ExprPtr = std::unique_ptr<Expr>;
@@ -151,6 +152,8 @@ struct DurationExpr : Expr {
   ExprPtr rhs;           // Null for step() and range().
   bool wrapped = false;  // In parentheses.
 };
+// "+", "step", "max_of"; as upstream prints them.
+std::string_view DurationOpName(DurationExpr::Op op);
 
 // Nanoseconds, and the expression that gives them where it is not a literal (then evaluated by the
 // engine with the query's step and range, and `nanos` is 0 until then).
@@ -239,7 +242,7 @@ struct BinaryExpr : Expr {
   std::optional<VectorMatching> matching;  // Set when both sides are vectors.
   bool return_bool = false;
   bool unquoted_utf8_names = false;  // As in VectorSelector.
-  PositionRange op_position;         // Operator and modifiers, without the spaces around them.
+  PositionRange op_position;         // Of the operator alone.
 };
 
 struct UnaryExpr : Expr {
