@@ -1,9 +1,11 @@
 #include "util/numbers.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <system_error>
 
@@ -22,8 +24,24 @@ constexpr size_t kFixedBytesMax = 1100;
 
 void AppendShortest(double v, std::chars_format format, std::string* out) {
   char buffer[kFixedBytesMax];
-  const auto result = std::to_chars(buffer, buffer + sizeof buffer, v, format);
-  out->append(buffer, result.ptr);
+  // From here on not every integer is a double. std::to_chars then writes out the exact value, Go
+  // the shortest digits and zeros behind them: 18446744073709552000.
+  constexpr double kExactIntegers = 9007199254740992.0;
+  if (format != std::chars_format::fixed || std::fabs(v) < kExactIntegers) {
+    const auto result = std::to_chars(buffer, buffer + sizeof buffer, v, format);
+    out->append(buffer, result.ptr);
+    return;
+  }
+  const char* const end =
+      std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific).ptr;
+  const char* const mark = std::find<const char*>(buffer, end, 'e');
+  size_t places = 0;
+  std::from_chars(mark + 2, end, places);  // Behind the e and its plus sign.
+  const size_t begin = out->size();
+  std::copy_if<const char*>(buffer, mark, std::back_inserter(*out),
+                            [](char c) { return c != '.'; });
+  const size_t digits = out->size() - begin - (v < 0 ? 1 : 0);
+  if (places + 1 > digits) out->append(places + 1 - digits, '0');
 }
 
 bool EqualsIgnoreCase(std::string_view text, std::string_view lower) {
