@@ -4,14 +4,14 @@
 // blocks_mutex (the list of blocks, held for moments only). The head has its own.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
+#include "tsdb/db/block_list.h"
 #include "tsdb/db/db.h"
 #include "tsdb/db/lock_file.h"
 #include "tsdb/head/head.h"
@@ -24,25 +24,37 @@ struct Db::Impl {
 
   Status Open();
   Status Close();
+  Status PrepareDirectory();
+  Status OpenHead();
+  Status ReplayHead();
+  RetentionLimits Limits() const;
+  int64_t MaxBlockDuration() const;
+  uint64_t HeadBytes() const;
+
   void RunBackground();
   void Wake();
   Status Tick();
+  bool Stopping();
 
   DbOptions options;
   FileSystem& files;
   Clock& clock;
-  std::string wal_directory;
+  const std::string wal_directory;
+  mutable std::mutex reloadable_mutex;
+  DbReloadableOptions reloadable;  // Guarded by reloadable_mutex.
 
   std::unique_ptr<LockFile> lock;
   std::unique_ptr<Wal> wal;
   std::unique_ptr<Head> head;
+  std::unique_ptr<BlockList> blocks;
 
   std::mutex compaction_mutex;
+  std::atomic<bool> compactions_enabled{true};
 
   std::mutex background_mutex;
   std::condition_variable background_changed;
   bool stopping = false;
-  bool full_chunks = false;
+  bool woken = false;
   bool closed = false;
   std::thread background;
 };

@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "tsdb/db/dump.h"
+#include "util/compress.h"
 #include "util/numbers.h"
+#include "util/strings.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -60,6 +63,42 @@ TEST(Db, SamplesSurviveAReopen) {
   }
   const auto db = MustOpen(OptionsFor(directory.path()));
   EXPECT_EQ(DumpText(*db), before);
+}
+
+std::filesystem::path ConformanceDirectory() {
+  if (const char* set = std::getenv("NARTHEX_CONFORMANCE_DIR")) return set;
+  return std::filesystem::path(NARTHEX_SOURCE_DIR).parent_path() / "shared" / "conformance";
+}
+
+// A directory of the real TSDB: one block and a log; every sample type.
+TEST(DbConformance, DumpsAnUpstreamDirectory) {
+  const std::filesystem::path archive = ConformanceDirectory() / "api" / "data-dir.tar.zst";
+  const std::filesystem::path dump =
+      ConformanceDirectory() / "tsdb" / "data-dir-dump.sorted.txt.zst";
+  if (!std::filesystem::exists(archive) || !std::filesystem::exists(dump)) {
+    GTEST_SKIP() << "no conformance data at " << ConformanceDirectory();
+  }
+  const TemporaryDirectory directory;
+  const std::string untar = "tar --zstd -xf '" + archive.string() + "' -C '" + directory.path() +
+                            "' && chmod -R u+w '" + directory.path() + "'";
+  ASSERT_EQ(std::system(untar.c_str()), 0);
+  const Result<std::string> compressed = FileSystem::Posix().ReadAll(dump.string());
+  ASSERT_TRUE(compressed.ok());
+  const Result<std::string> want = ZstdDecompress(*compressed, size_t{1} << 30);
+  ASSERT_TRUE(want.ok());
+  // The second time the log is one that we wrote on.
+  for (int round = 0; round < 2; ++round) {
+    const auto db = MustOpen(OptionsFor(directory.path()));
+    ASSERT_NE(db, nullptr);
+    const std::string got = DumpText(*db);
+    std::vector<std::string_view> lines = Split(got, '\n');
+    std::sort(lines.begin(), lines.end());
+    const std::vector<std::string_view> want_lines = Split(*want, '\n');
+    std::vector<std::string_view> sorted_want = want_lines;
+    std::sort(sorted_want.begin(), sorted_want.end());
+    ASSERT_EQ(lines.size(), sorted_want.size());
+    for (size_t i = 0; i < lines.size(); ++i) ASSERT_EQ(lines[i], sorted_want[i]) << i;
+  }
 }
 
 }  // namespace

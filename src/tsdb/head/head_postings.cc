@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <iterator>
 
 #include "tsdb/head/head_querier.h"
+#include "tsdb/index/postings.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -29,32 +29,14 @@ PairId HeadPostings::PairOf(SlotId slot, NameId name) const {
 }
 
 std::vector<uint64_t> HeadPostings::Union(const std::vector<PairId>& pairs) const {
-  std::vector<uint64_t> refs;
-  size_t count = 0;
-  for (const PairId pair : pairs) count += index_.PostingCount(pair);
-  refs.reserve(count);
-  // A series has one value of a name, so that the lists have nothing in common. Neighbouring runs
-  // are merged pairwise, which beats sorting for few long lists.
-  std::vector<size_t> starts{0};
+  std::vector<std::vector<uint64_t>> lists;
+  lists.reserve(pairs.size());
   for (const PairId pair : pairs) {
-    index_.ReadPostings(pair, &refs);
-    if (refs.size() > starts.back()) starts.push_back(refs.size());
+    if (index_.PostingCount(pair) == 0) continue;
+    index_.ReadPostings(pair, &lists.emplace_back());
   }
-  if (starts.size() > 64) {
-    std::sort(refs.begin(), refs.end());
-    return refs;
-  }
-  const auto at = [&](size_t i) { return refs.begin() + static_cast<std::ptrdiff_t>(starts[i]); };
-  while (starts.size() > 2) {
-    std::vector<size_t> next{0};
-    for (size_t i = 0; i + 1 < starts.size(); i += 2) {
-      const size_t end = std::min(i + 2, starts.size() - 1);
-      std::inplace_merge(at(i), at(i + 1), at(end));
-      next.push_back(starts[end]);
-    }
-    starts = std::move(next);
-  }
-  return refs;
+  if (lists.size() == 1) return std::move(lists.front());
+  return MergePostings<uint64_t>(std::span<const std::vector<uint64_t>>(lists));
 }
 
 void HeadPostings::FilterBySeries(const Matcher& matcher, std::vector<uint64_t>* refs) const {
@@ -117,7 +99,6 @@ std::vector<uint64_t> HeadPostings::Select(std::span<const Matcher> matchers) co
 
   bool have = false;
   std::vector<uint64_t> refs;
-  std::vector<uint64_t> scratch;
   for (Plan& plan : plans) {
     if (have && refs.empty()) return refs;
     if (have && refs.size() * kSeriesLookCost < plan.references) {
@@ -143,15 +124,11 @@ std::vector<uint64_t> HeadPostings::Select(std::span<const Matcher> matchers) co
       have = true;
       continue;
     }
-    scratch.clear();
     if (plan.subtract) {
-      std::set_difference(refs.begin(), refs.end(), listed.begin(), listed.end(),
-                          std::back_inserter(scratch));
+      SubtractFrom(&refs, listed);
     } else {
-      std::set_intersection(refs.begin(), refs.end(), listed.begin(), listed.end(),
-                            std::back_inserter(scratch));
+      IntersectWith(&refs, listed);
     }
-    refs.swap(scratch);
   }
   if (!have) refs = store_.AllRefs();
   return refs;
