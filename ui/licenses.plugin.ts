@@ -12,8 +12,12 @@ function packageFolder(moduleId: string): string | null {
 }
 
 function licenseText(folder: string): string {
-  const { name, version, license } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
-  const files = readdirSync(folder).filter((file) => kLicenseFile.test(file)).sort();
+  const { name, version, license } = JSON.parse(
+    readFileSync(path.join(folder, 'package.json'), 'utf8'),
+  );
+  const files = readdirSync(folder)
+    .filter((file) => kLicenseFile.test(file))
+    .sort();
   const texts = files.map((file) => readFileSync(path.join(folder, file), 'utf8').trim());
   return `${name} ${version} (${license ?? 'see below'})\n\n${texts.join('\n\n')}`.trim();
 }

@@ -49,11 +49,13 @@ async function check(name, run, options = {}) {
   const errors = [];
   page.on('pageerror', (error) => errors.push(`page error: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(`console: ${message.text()} ${message.location().url}`);
+    if (message.type() === 'error')
+      errors.push(`console: ${message.text()} ${message.location().url}`);
   });
   try {
     await run(page);
-    if (shots) await page.screenshot({ path: path.join(shots, `${name.replace(/\W+/g, '-')}.png`) });
+    if (shots)
+      await page.screenshot({ path: path.join(shots, `${name.replace(/\W+/g, '-')}.png`) });
     if (errors.length > 0) throw new Error(errors.join('; '));
     console.log(`ok    ${name}`);
     ++passed;
@@ -79,7 +81,8 @@ function colouredPixels(canvas) {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   let count = 0;
   for (let i = 0; i < data.length; i += 4) {
-    const spread = Math.max(data[i], data[i + 1], data[i + 2]) - Math.min(data[i], data[i + 1], data[i + 2]);
+    const spread =
+      Math.max(data[i], data[i + 1], data[i + 2]) - Math.min(data[i], data[i + 1], data[i + 2]);
     if (data[i + 3] > 100 && spread > 60) ++count;
   }
   return count;
@@ -88,7 +91,10 @@ function colouredPixels(canvas) {
 async function graphIsDrawn(page) {
   const canvas = page.locator('.uplot canvas').first();
   await canvas.waitFor();
-  await page.waitForFunction((count) => (0, eval)(`(${count})`)(document.querySelector('.uplot canvas')) > 100, colouredPixels.toString());
+  await page.waitForFunction(
+    (count) => (0, eval)(`(${count})`)(document.querySelector('.uplot canvas')) > 100,
+    colouredPixels.toString(),
+  );
 }
 
 for (const [address, title] of pages) {
@@ -108,14 +114,19 @@ await check('query by autocompletion, table row', async (page) => {
   const editor = page.getByRole('textbox', { name: 'PromQL expression' });
   await editor.click();
   await page.keyboard.type(metric.slice(0, -1) || metric, { delay: 30 });
-  const option = page.locator('.cm-tooltip-autocomplete li').filter({ hasText: new RegExp(`^${metric}(?![a-z_])`) });
+  const option = page
+    .locator('.cm-tooltip-autocomplete li')
+    .filter({ hasText: new RegExp(`^${metric}(?![a-z_])`) });
   await option.first().click();
   expect((await editor.innerText()).trim() === metric, `the editor to hold ${metric}`);
   await page.keyboard.press('Enter');
   const row = page.getByTestId('result-row').first();
   await row.waitFor();
   expect((await row.innerText()).includes(metric), 'a row of the metric');
-  expect(new URL(page.url()).searchParams.get('g0.expr') === metric, 'the expression in the address');
+  expect(
+    new URL(page.url()).searchParams.get('g0.expr') === metric,
+    'the expression in the address',
+  );
 });
 
 await check('the linter marks a wrong query', async (page) => {
@@ -130,9 +141,14 @@ await check('graph is drawn, stacked and in lines', async (page) => {
   await graphIsDrawn(page);
   await page.getByRole('button', { name: 'Stacked' }).click();
   await graphIsDrawn(page);
-  expect(new URL(page.url()).searchParams.get('g0.display_mode') === 'stacked', 'the mode in the address');
+  expect(
+    new URL(page.url()).searchParams.get('g0.display_mode') === 'stacked',
+    'the mode in the address',
+  );
   await page.goBack();
-  await page.waitForFunction(() => new URL(location.href).searchParams.get('g0.display_mode') !== 'stacked');
+  await page.waitForFunction(
+    () => new URL(location.href).searchParams.get('g0.display_mode') !== 'stacked',
+  );
 });
 
 await check('graph zooms by dragging', async (page) => {
@@ -143,7 +159,9 @@ await check('graph zooms by dragging', async (page) => {
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.75, box.y + 60, { steps: 5 });
   await page.mouse.up();
-  await page.waitForFunction(() => new URL(location.href).searchParams.get('g0.range_input') !== '1h');
+  await page.waitForFunction(
+    () => new URL(location.href).searchParams.get('g0.range_input') !== '1h',
+  );
   const range = new URL(page.url()).searchParams.get('g0.range_input');
   expect(/^(29m|30m)/.test(range), `about half an hour, got ${range}`);
 });
@@ -161,17 +179,26 @@ await check('format button', async (page) => {
   await page.keyboard.type(`sum  (  ${metric}  `, { delay: 5 });
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Format the query' }).click();
-  await page.waitForFunction((want) => document.querySelector('.cm-content').innerText.trim() === want, `sum(${metric})`);
+  await page.waitForFunction(
+    (want) => document.querySelector('.cm-content').innerText.trim() === want,
+    `sum(${metric})`,
+  );
 });
 
 await check('several panels, removal keeps the right one', async (page) => {
   await open(page, 'query?g0.expr=1&g0.tab=table&g1.expr=2&g1.tab=table');
   await page.getByText('Add panel').click();
   await page.getByRole('region', { name: 'Query panel 3' }).waitFor();
-  await page.getByRole('region', { name: 'Query panel 1' }).getByRole('button', { name: 'Remove the panel' }).click();
+  await page
+    .getByRole('region', { name: 'Query panel 1' })
+    .getByRole('button', { name: 'Remove the panel' })
+    .click();
   const first = page.getByRole('region', { name: 'Query panel 1' });
   await first.locator('.cm-content', { hasText: '2' }).waitFor();
-  expect(new URL(page.url()).searchParams.get('g0.expr') === '2', 'the second panel to be the first now');
+  expect(
+    new URL(page.url()).searchParams.get('g0.expr') === '2',
+    'the second panel to be the first now',
+  );
 });
 
 await check('metrics explorer inserts a metric', async (page) => {
@@ -214,7 +241,10 @@ await check('skip link and visible focus', async (page) => {
   const skip = page.getByRole('link', { name: 'Skip to content' });
   expect(await skip.evaluate((node) => node === document.activeElement), 'the skip link first');
   await page.keyboard.press('Enter');
-  expect(await page.evaluate(() => document.activeElement.id === 'main'), 'the focus in the content');
+  expect(
+    await page.evaluate(() => document.activeElement.id === 'main'),
+    'the focus in the content',
+  );
 });
 
 await check(
@@ -224,24 +254,33 @@ await check(
     await page.getByRole('heading', { level: 1 }).waitFor();
     const brightness = () =>
       page.evaluate(() =>
-        getComputedStyle(document.body).backgroundColor.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0),
+        getComputedStyle(document.body)
+          .backgroundColor.match(/\d+/g)
+          .slice(0, 3)
+          .reduce((sum, part) => sum + Number(part), 0),
       );
     expect((await brightness()) < 150, 'a dark page');
     await page.getByRole('button', { name: /^Theme: auto/ }).click();
-    await page.waitForFunction(() => document.documentElement.dataset.mantineColorScheme === 'light');
+    await page.waitForFunction(
+      () => document.documentElement.dataset.mantineColorScheme === 'light',
+    );
     expect((await brightness()) > 600, 'a light page');
   },
   { colorScheme: 'dark' },
 );
 
-await check('narrow screens have a menu', async (page) => {
-  await open(page, 'targets');
-  await page.getByRole('button', { name: 'Navigation' }).click();
-  await page.getByRole('link', { name: 'Rules' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Rules' }).waitFor();
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  expect(overflow <= 0, 'no horizontal scrolling');
-}, { viewport: { width: 420, height: 800 } });
+await check(
+  'narrow screens have a menu',
+  async (page) => {
+    await open(page, 'targets');
+    await page.getByRole('button', { name: 'Navigation' }).click();
+    await page.getByRole('link', { name: 'Rules' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Rules' }).waitFor();
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(overflow <= 0, 'no horizontal scrolling');
+  },
+  { viewport: { width: 420, height: 800 } },
+);
 
 await check('this machine, if a node exporter is scraped', async (page) => {
   const query = `${base}/api/v1/query?query=${encodeURIComponent('count(node_load1)')}`;

@@ -23,7 +23,9 @@ const types = {
   '.woff2': 'font/woff2',
 };
 const pages = new Set(
-  'query machine alerts rules targets service-discovery alertmanager-discovery status tsdb-status config flags agent'.split(' '),
+  'query machine alerts rules targets service-discovery alertmanager-discovery status tsdb-status config flags agent'.split(
+    ' ',
+  ),
 );
 const placeholders = {
   CONSOLES_LINK_PLACEHOLDER: '',
@@ -78,7 +80,9 @@ http
         response.writeHead(404).end('404 page not found\n');
         return;
       }
-      response.writeHead(200, { 'content-type': types[path.extname(file)] ?? 'application/octet-stream' });
+      response.writeHead(200, {
+        'content-type': types[path.extname(file)] ?? 'application/octet-stream',
+      });
       createReadStream(file).pipe(response);
     }
   })

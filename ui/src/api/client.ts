@@ -94,7 +94,11 @@ async function readAnswer<T>(response: Response): Promise<Answer<T>> {
 }
 
 // Queries are reads, so GET unless the expression is too long for an address.
-export function callQuery<T>(path: string, params: Params, signal?: AbortSignal): Promise<Answer<T>> {
+export function callQuery<T>(
+  path: string,
+  params: Params,
+  signal?: AbortSignal,
+): Promise<Answer<T>> {
   const long = toSearchParams(params).toString().length > kUrlBytesMax;
   return callApi<T>(path, params, { method: long ? 'POST' : 'GET', ...(signal ? { signal } : {}) });
 }

@@ -8,7 +8,10 @@ import type { Notification } from './types';
 const kPollMs = 30_000;
 
 // A stream message replaces the notification of the same text; an inactive one removes it.
-export function applyNotification(list: readonly Notification[], next: Notification): Notification[] {
+export function applyNotification(
+  list: readonly Notification[],
+  next: Notification,
+): Notification[] {
   const rest = list.filter((one) => one.text !== next.text);
   return next.active ? [...rest, next] : rest;
 }

@@ -51,10 +51,25 @@ const kTimeFormats: (string | number | null)[][] = [
   [3600 * 24, '{DD} {MMM}', '\n{YYYY}', null, null, null, null, null, 1],
   [60, '{HH}:{mm}', '\n{DD} {MMM} {YYYY}', null, '\n{DD} {MMM}', null, null, null, 1],
   [1, '{HH}:{mm}:{ss}', '\n{DD} {MMM} {YYYY}', null, '\n{DD} {MMM}', null, null, null, 1],
-  [0.001, ':{ss}.{fff}', '\n{DD} {MMM} {YYYY} {HH}:{mm}', null, '\n{DD} {MMM} {HH}:{mm}', null, '\n{HH}:{mm}', null, 1],
+  [
+    0.001,
+    ':{ss}.{fff}',
+    '\n{DD} {MMM} {YYYY} {HH}:{mm}',
+    null,
+    '\n{DD} {MMM} {HH}:{mm}',
+    null,
+    '\n{HH}:{mm}',
+    null,
+    1,
+  ],
 ];
 
-function buildOptions(props: Props, width: number, tip: HTMLDivElement, raw: Column[]): uPlot.Options {
+function buildOptions(
+  props: Props,
+  width: number,
+  tip: HTMLDivElement,
+  raw: Column[],
+): uPlot.Options {
   const { series, stacked, zone, from, to, yMin } = props;
   const format = props.format ?? formatShort;
   const style = getComputedStyle(document.documentElement);
@@ -179,7 +194,13 @@ function tipRow(color: string, label: string, value: string): HTMLElement {
   return row;
 }
 
-function showTip(u: uPlot, props: Props, tip: HTMLDivElement, raw: Column[], format: (v: number) => string) {
+function showTip(
+  u: uPlot,
+  props: Props,
+  tip: HTMLDivElement,
+  raw: Column[],
+  format: (v: number) => string,
+) {
   const index = u.cursor.idx;
   const { left, top } = u.cursor;
   if (index == null || left == null || left < 0 || top == null) {
@@ -187,10 +208,15 @@ function showTip(u: uPlot, props: Props, tip: HTMLDivElement, raw: Column[], for
     return;
   }
   const exact = props.format ?? ((value: number) => String(value));
-  let chosen = props.series.map((_, i) => i).filter((i) => props.series[i]!.shown && raw[i]?.[index] != null);
+  let chosen = props.series
+    .map((_, i) => i)
+    .filter((i) => props.series[i]!.shown && raw[i]?.[index] != null);
   if (props.tooltip !== 'all') {
     const distance = (i: number) => Math.abs(u.valToPos(u.data[i + 1]![index]!, 'y') - top);
-    const nearest = chosen.reduce((best, i) => (best < 0 || distance(i) < distance(best) ? i : best), -1);
+    const nearest = chosen.reduce(
+      (best, i) => (best < 0 || distance(i) < distance(best) ? i : best),
+      -1,
+    );
     chosen = nearest < 0 ? [] : [nearest];
   } else {
     chosen.sort((a, b) => raw[b]![index]! - raw[a]![index]!);
@@ -199,8 +225,7 @@ function showTip(u: uPlot, props: Props, tip: HTMLDivElement, raw: Column[], for
   head.className = classes.tipTime!;
   head.textContent = formatTimeWithZone(u.data[0][index]! * 1000, props.zone);
   const near = (props.marks ?? []).find(
-    (mark) =>
-      Math.hypot(u.valToPos(mark.time, 'x') - left, u.valToPos(mark.value, 'y') - top) < 8,
+    (mark) => Math.hypot(u.valToPos(mark.time, 'x') - left, u.valToPos(mark.value, 'y') - top) < 8,
   );
   tip.replaceChildren(
     head,
@@ -245,7 +270,8 @@ export function Chart(props: Props) {
     const chart = new uPlot(options, [times, ...drawn] as uPlot.AlignedData, box);
     const resize = new ResizeObserver(() => {
       // The first report tells the size that the chart already has.
-      if (box.clientWidth > 0 && box.clientWidth !== chart.width) chart.setSize({ width: box.clientWidth, height });
+      if (box.clientWidth > 0 && box.clientWidth !== chart.width)
+        chart.setSize({ width: box.clientWidth, height });
     });
     resize.observe(box);
     return () => {
@@ -255,7 +281,12 @@ export function Chart(props: Props) {
   }, [times, columns, series, from, to, height, zone, stacked, yMin, marks, scheme]);
 
   return (
-    <div className={classes.frame} role="img" aria-label={props.label} style={{ minHeight: height }}>
+    <div
+      className={classes.frame}
+      role="img"
+      aria-label={props.label}
+      style={{ minHeight: height }}
+    >
       <div ref={host} />
       <div ref={tip} className={classes.tip} aria-hidden="true" />
     </div>

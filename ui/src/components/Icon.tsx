@@ -4,7 +4,8 @@ import type { CSSProperties } from 'react';
 const kPaths = {
   query: 'M2.5 3.5h11M2.5 8h6M2.5 12.5h4M9.5 12.5l2 2 3-4',
   machine: 'M2 3h12v8H2zM6 14h4M8 11v3M4.5 7.5l2-2 2 3 1.5-2h1.5',
-  alerts: 'M8 2a4 4 0 0 1 4 4c0 3.5 1.5 4.5 1.5 5.5h-11C2.5 10.5 4 9.5 4 6a4 4 0 0 1 4-4zM6.5 13.5a1.6 1.6 0 0 0 3 0',
+  alerts:
+    'M8 2a4 4 0 0 1 4 4c0 3.5 1.5 4.5 1.5 5.5h-11C2.5 10.5 4 9.5 4 6a4 4 0 0 1 4-4zM6.5 13.5a1.6 1.6 0 0 0 3 0',
   rules: 'M3 2.5h10v11H3zM5.5 5.5h5M5.5 8h5M5.5 10.5h3',
   targets: 'M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 7.5v1',
   discovery: 'M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.5 10.5 14 14',
@@ -35,7 +36,8 @@ const kPaths = {
   history: 'M3 4v3h3M3.3 7A5.3 5.3 0 1 1 3 10M8 5v3.5l2 1',
   format: 'M2.5 3.5h11M5 6.5h8.5M5 9.5h6M2.5 12.5h11',
   list: 'M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4v.01M2.5 8v.01M2.5 12v.01',
-  settings: 'M8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4zM8 1.5v2M8 12.5v2M1.5 8h2M12.5 8h2M3.4 3.4l1.4 1.4M11.2 11.2l1.4 1.4M3.4 12.6l1.4-1.4M11.2 4.8l1.4-1.4',
+  settings:
+    'M8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4zM8 1.5v2M8 12.5v2M1.5 8h2M12.5 8h2M3.4 3.4l1.4 1.4M11.2 11.2l1.4 1.4M3.4 12.6l1.4-1.4M11.2 4.8l1.4-1.4',
   external: 'M6 3H3v10h10v-3M9 2.5h4.5V7M13.5 2.5 7.5 8.5',
   refresh: 'M13 3v3.5H9.5M13 6.5A5.3 5.3 0 1 0 13.3 9',
   stacked: 'M2 13.5h12M2.5 11 6 8l3 2 4.5-4M2.5 7.5 6 4.5 9 6l4.5-3.5',
@@ -46,7 +48,15 @@ const kPaths = {
 
 export type IconName = keyof typeof kPaths;
 
-export function Icon({ name, size = 16, style }: { name: IconName; size?: number; style?: CSSProperties }) {
+export function Icon({
+  name,
+  size = 16,
+  style,
+}: {
+  name: IconName;
+  size?: number;
+  style?: CSSProperties;
+}) {
   return (
     <svg
       viewBox="0 0 16 16"

@@ -8,7 +8,9 @@ export function Notifications() {
   const { list, reachable } = useNotifications();
   const { zone } = settings.use();
   const items = [
-    ...(reachable ? [] : [{ text: 'The connection to the server is lost.', date: '', active: true }]),
+    ...(reachable
+      ? []
+      : [{ text: 'The connection to the server is lost.', date: '', active: true }]),
     ...list,
   ];
   const label = items.length === 0 ? 'No notifications' : `${items.length} notifications`;

@@ -20,13 +20,18 @@ export function Readiness({ children }: { children: ReactNode }) {
     let timer: ReturnType<typeof setTimeout>;
     const poll = async () => {
       try {
-        const answer = await fetch(`${globals.pathPrefix}/-/ready`, { cache: 'no-store', signal: stop.signal });
+        const answer = await fetch(`${globals.pathPrefix}/-/ready`, {
+          cache: 'no-store',
+          signal: stop.signal,
+        });
         if (answer.ok) {
           setReady(true);
           void client.invalidateQueries();
           return;
         }
-        setReplay((await callApi<WalReplay>('/status/walreplay', {}, { signal: stop.signal })).data);
+        setReplay(
+          (await callApi<WalReplay>('/status/walreplay', {}, { signal: stop.signal })).data,
+        );
       } catch {
         // Not even listening yet: ask again.
       }

@@ -1,4 +1,11 @@
-import { ActionIcon, Popover, SegmentedControl, Stack, Switch, useMantineColorScheme } from '@mantine/core';
+import {
+  ActionIcon,
+  Popover,
+  SegmentedControl,
+  Stack,
+  Switch,
+  useMantineColorScheme,
+} from '@mantine/core';
 import { changeSettings, settings, type Settings } from '../lib/settings';
 import { Icon } from './Icon';
 
@@ -36,7 +43,9 @@ export function SettingsMenu() {
         title={`Times are shown in ${zone}`}
         onClick={() => changeSettings({ zone: current.zone === 'utc' ? 'local' : 'utc' })}
       >
-        <span style={{ fontSize: 11, fontWeight: 600 }}>{current.zone === 'utc' ? 'UTC' : 'Local'}</span>
+        <span style={{ fontSize: 11, fontWeight: 600 }}>
+          {current.zone === 'utc' ? 'UTC' : 'Local'}
+        </span>
       </ActionIcon>
       <Popover position="right-end" shadow="md" withinPortal trapFocus>
         <Popover.Target>

@@ -83,7 +83,11 @@ export function Shell({ children }: { children: ReactNode }) {
       </a>
       <header className={classes.side} data-open={open || undefined}>
         <div className={classes.brand}>
-          <NavLink to={globals.agentMode ? '/agent' : '/query'} className={classes.home} aria-label="narthex, start page">
+          <NavLink
+            to={globals.agentMode ? '/agent' : '/query'}
+            className={classes.home}
+            aria-label="narthex, start page"
+          >
             <Logo />
             <span>narthex</span>
           </NavLink>

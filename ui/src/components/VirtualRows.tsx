@@ -42,7 +42,11 @@ export function WindowRows({ count, estimate, rowKey, render }: Props) {
 }
 
 // The same inside a box of limited height with its own scroll bar.
-export function BoxRows({ maxHeight, label, ...props }: Props & { maxHeight: string; label: string }) {
+export function BoxRows({
+  maxHeight,
+  label,
+  ...props
+}: Props & { maxHeight: string; label: string }) {
   const box = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
     count: props.count,
@@ -52,7 +56,13 @@ export function BoxRows({ maxHeight, label, ...props }: Props & { maxHeight: str
     overscan: 12,
   });
   return (
-    <div ref={box} tabIndex={0} role="region" aria-label={label} style={{ maxHeight, overflow: 'auto', contain: 'content' }}>
+    <div
+      ref={box}
+      tabIndex={0}
+      role="region"
+      aria-label={label}
+      style={{ maxHeight, overflow: 'auto', contain: 'content' }}
+    >
       <div className={classes.virtual} style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map((item) => (
           <div

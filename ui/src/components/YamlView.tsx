@@ -18,8 +18,16 @@ const kTheme = EditorView.theme({
   '&': { backgroundColor: 'transparent', color: 'var(--nx-text)', fontSize: '12px' },
   '&.cm-focused': { outline: 'none' },
   '.cm-scroller': { fontFamily: 'var(--nx-mono)', lineHeight: '18px' },
-  '.cm-gutters': { backgroundColor: 'transparent', borderRight: '1px solid var(--nx-border)', color: 'var(--nx-dim)' },
-  '.cm-foldPlaceholder': { backgroundColor: 'var(--nx-mute-bg)', border: '0', color: 'var(--nx-dim)' },
+  '.cm-gutters': {
+    backgroundColor: 'transparent',
+    borderRight: '1px solid var(--nx-border)',
+    color: 'var(--nx-dim)',
+  },
+  '.cm-foldPlaceholder': {
+    backgroundColor: 'var(--nx-mute-bg)',
+    border: '0',
+    color: 'var(--nx-dim)',
+  },
 });
 
 // Read-only text with folding; only the visible lines are in the document, so that a
@@ -39,7 +47,10 @@ export default function YamlView({ text, maxHeight }: { text: string; maxHeight:
           kTheme,
           EditorView.theme({ '&': { maxHeight }, '.cm-scroller': { overflow: 'auto' } }),
           EditorState.readOnly.of(true),
-          EditorView.contentAttributes.of({ 'aria-label': 'Configuration', 'aria-readonly': 'true' }),
+          EditorView.contentAttributes.of({
+            'aria-label': 'Configuration',
+            'aria-readonly': 'true',
+          }),
         ],
       }),
     });

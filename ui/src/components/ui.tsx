@@ -40,7 +40,15 @@ export function Card({ title, children }: { title?: ReactNode; children: ReactNo
   );
 }
 
-export function Pill({ tone, children, title }: { tone: Tone; children: ReactNode; title?: string }) {
+export function Pill({
+  tone,
+  children,
+  title,
+}: {
+  tone: Tone;
+  children: ReactNode;
+  title?: string;
+}) {
   return (
     <span className={classes.pill} data-tone={tone} title={title}>
       {children}
@@ -98,7 +106,13 @@ export function Loaded<T>({
   );
 }
 
-export function CopyButton({ text, label = 'Copy' }: { text: string | (() => string); label?: string }) {
+export function CopyButton({
+  text,
+  label = 'Copy',
+}: {
+  text: string | (() => string);
+  label?: string;
+}) {
   const [copied, setCopied] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);

@@ -10,8 +10,7 @@ const kUnits: readonly [string, number][] = [
   ['ms', 1],
 ];
 
-const kPattern =
-  /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/;
+const kPattern = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?$/;
 
 // Null when the text is no duration. Units come in falling order, each at most once, as in PromQL.
 export function parseDuration(text: string): number | null {

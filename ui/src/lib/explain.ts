@@ -12,7 +12,10 @@ export interface Explanation {
 export function explainNode(node: AstNode): Explanation {
   switch (node.type) {
     case 'numberLiteral':
-      return { title: 'Number', paragraphs: [`The scalar \`${node.val}\`, the same at every time.`] };
+      return {
+        title: 'Number',
+        paragraphs: [`The scalar \`${node.val}\`, the same at every time.`],
+      };
     case 'stringLiteral':
       return { title: 'String', paragraphs: ['A piece of text, used as an argument.'] };
     case 'parenExpr':
@@ -33,7 +36,9 @@ export function explainNode(node: AstNode): Explanation {
         ],
       };
     case 'matrixSelector': {
-      const range = node.rangeExpr ? formatDurationNode(node.rangeExpr) : formatDuration(node.range);
+      const range = node.rangeExpr
+        ? formatDurationNode(node.rangeExpr)
+        : formatDuration(node.range);
       return {
         title: 'Range vector selector',
         paragraphs: [
@@ -43,7 +48,9 @@ export function explainNode(node: AstNode): Explanation {
       };
     }
     case 'subquery': {
-      const range = node.rangeExpr ? formatDurationNode(node.rangeExpr) : formatDuration(node.range);
+      const range = node.rangeExpr
+        ? formatDurationNode(node.rangeExpr)
+        : formatDuration(node.range);
       const step = node.stepExpr
         ? `every \`${formatDurationNode(node.stepExpr)}\``
         : node.step > 0
@@ -96,9 +103,12 @@ function extent(node: Timed): string[] {
   } else if (node.startOrEnd) {
     found.push(`Evaluated at the ${node.startOrEnd} of the query's time range.`);
   }
-  if (node.offsetExpr) found.push(`Shifted into the past by \`${formatDurationNode(node.offsetExpr)}\`.`);
-  else if (node.offset > 0) found.push(`Shifted into the past by \`${formatDuration(node.offset)}\`.`);
-  else if (node.offset < 0) found.push(`Shifted into the future by \`${formatDuration(-node.offset)}\`.`);
+  if (node.offsetExpr)
+    found.push(`Shifted into the past by \`${formatDurationNode(node.offsetExpr)}\`.`);
+  else if (node.offset > 0)
+    found.push(`Shifted into the past by \`${formatDuration(node.offset)}\`.`);
+  else if (node.offset < 0)
+    found.push(`Shifted into the future by \`${formatDuration(-node.offset)}\`.`);
   if (node.type !== 'subquery' && node.anchored) {
     found.push('Anchored: the range begins with the last sample before it.');
   }
@@ -150,7 +160,10 @@ function explainCall(node: CallNode): Explanation {
   const signature = `${name}(${[...required, ...optional, ...dots].join(', ')}) → ${returnType}`;
   return {
     title: `Function: ${name}`,
-    paragraphs: [`\`${signature}\``, `Called here with ${node.args.length} of its arguments; gives a ${returnType}.`],
+    paragraphs: [
+      `\`${signature}\``,
+      `Called here with ${node.args.length} of its arguments; gives a ${returnType}.`,
+    ],
   };
 }
 
@@ -195,12 +208,17 @@ function explainMatching(matching: Matching, set: boolean): string[] {
   const found = [`Partners are series ${key}.`];
   if (!set) {
     if (card === 'one-to-one') found.push('Each series may have one partner at most.');
-    if (card === 'many-to-one') found.push('Many series on the left may share a partner on the right.');
-    if (card === 'one-to-many') found.push('Many series on the right may share a partner on the left.');
-    if (include.length > 0) found.push(`The result takes over ${list(include)} from the side of the one.`);
+    if (card === 'many-to-one')
+      found.push('Many series on the left may share a partner on the right.');
+    if (card === 'one-to-many')
+      found.push('Many series on the right may share a partner on the left.');
+    if (include.length > 0)
+      found.push(`The result takes over ${list(include)} from the side of the one.`);
   }
   const fill = matching.fillValues;
-  if (fill && fill.lhs !== null) found.push(`A missing series on the left counts as \`${fill.lhs}\`.`);
-  if (fill && fill.rhs !== null) found.push(`A missing series on the right counts as \`${fill.rhs}\`.`);
+  if (fill && fill.lhs !== null)
+    found.push(`A missing series on the left counts as \`${fill.lhs}\`.`);
+  if (fill && fill.rhs !== null)
+    found.push(`A missing series on the right counts as \`${fill.rhs}\`.`);
   return found;
 }

@@ -28,7 +28,8 @@ export function derivePrefix(pathname: string): string {
 
 // A placeholder that nobody replaced (the development server) counts as absent.
 export function metaOr(content: string | null | undefined, fallback: string): string {
-  if (content === null || content === undefined || content.endsWith('_PLACEHOLDER')) return fallback;
+  if (content === null || content === undefined || content.endsWith('_PLACEHOLDER'))
+    return fallback;
   return content;
 }
 

@@ -1,13 +1,27 @@
 import { describe, expect, test } from 'vitest';
 import { formatDuration, humanDuration, parseDuration } from './duration';
-import { formatBytes, formatSeries, formatShort, formatValueText, parseValue, quote } from './format';
+import {
+  formatBytes,
+  formatSeries,
+  formatShort,
+  formatValueText,
+  parseValue,
+  quote,
+} from './format';
 import { derivePrefix, metaOr } from './globals';
 import { withEntry } from './history';
 import { formatBucketRange, layoutBars } from './histogram';
 import { labelChanges } from './relabel';
 import { fuzzyFilter, matchesTerms, parseTerms } from './search';
 import { alignMatrix, isolatedPoints, stackColumns, statistics } from './series';
-import { formatTime, formatUrlTime, fromInputValue, parseApiTime, parseUrlTime, toInputValue } from './time';
+import {
+  formatTime,
+  formatUrlTime,
+  fromInputValue,
+  parseApiTime,
+  parseUrlTime,
+  toInputValue,
+} from './time';
 import { readSet } from './urlState';
 
 describe('durations', () => {
@@ -59,7 +73,12 @@ describe('times', () => {
 
   test('addresses hold whole seconds in UTC', () => {
     expect(formatUrlTime(at + 999)).toBe('2024-05-01 13:04:05');
-    for (const text of ['2024-05-01 13:04:05', '2024-05-01T13:04:05Z', '2024-05-01T15:04:05+02:00', '1714568645']) {
+    for (const text of [
+      '2024-05-01 13:04:05',
+      '2024-05-01T13:04:05Z',
+      '2024-05-01T15:04:05+02:00',
+      '1714568645',
+    ]) {
       expect(parseUrlTime(text)).toBe(at);
     }
     expect(parseUrlTime('yesterday')).toBeNull();
@@ -88,7 +107,9 @@ describe('values', () => {
     [{ job: 'a', x: 'b"c\\d\ne' }, '{job="a", x="b\\"c\\\\d\\ne"}'],
     [{}, '{}'],
     [{ __name__: 'http.requests', 'service.name': 'a' }, '{"http.requests", "service.name"="a"}'],
-  ])('series %j', (labels, want) => expect(formatSeries(labels as Record<string, string>)).toBe(want));
+  ])('series %j', (labels, want) =>
+    expect(formatSeries(labels as Record<string, string>)).toBe(want),
+  );
 
   test.each([
     [0, '0'],
@@ -144,8 +165,19 @@ describe('page address', () => {
 
 describe('series', () => {
   const matrix = [
-    { metric: {}, values: [[10, '1'], [20, '2'], [40, 'NaN']] as [number, string][] },
-    { metric: {}, values: [[30, '5']] as [number, string][], histograms: [[40, { count: '4', sum: '6' }]] as never },
+    {
+      metric: {},
+      values: [
+        [10, '1'],
+        [20, '2'],
+        [40, 'NaN'],
+      ] as [number, string][],
+    },
+    {
+      metric: {},
+      values: [[30, '5']] as [number, string][],
+      histograms: [[40, { count: '4', sum: '6' }]] as never,
+    },
   ];
 
   test('a matrix falls on the grid of its query, with gaps', () => {
@@ -158,16 +190,31 @@ describe('series', () => {
   });
 
   test('fractional steps do not drift off the grid', () => {
-    const values = Array.from({ length: 1001 }, (_, i) => [Number((1000.1 + i * 0.3).toFixed(3)), '1'] as [number, string]);
+    const values = Array.from(
+      { length: 1001 },
+      (_, i) => [Number((1000.1 + i * 0.3).toFixed(3)), '1'] as [number, string],
+    );
     const { columns } = alignMatrix([{ metric: {}, values }], 1000.1, 1300.1, 0.3);
     expect(columns[0]).toHaveLength(1001);
     expect(columns[0]!.every((value) => value === 1)).toBe(true);
   });
 
   test('stacking sums upwards and leaves out hidden series', () => {
-    const columns = [[1, 1], [2, null], [4, 4]];
-    expect(stackColumns(columns, [true, true, true])).toEqual([[1, 1], [3, null], [7, 5]]);
-    expect(stackColumns(columns, [true, false, true])).toEqual([[1, 1], [2, null], [5, 5]]);
+    const columns = [
+      [1, 1],
+      [2, null],
+      [4, 4],
+    ];
+    expect(stackColumns(columns, [true, true, true])).toEqual([
+      [1, 1],
+      [3, null],
+      [7, 5],
+    ]);
+    expect(stackColumns(columns, [true, false, true])).toEqual([
+      [1, 1],
+      [2, null],
+      [5, 5],
+    ]);
   });
 
   test('isolated points and statistics', () => {
@@ -193,7 +240,10 @@ describe('search', () => {
 
   test('fuzzy lists put direct hits first', () => {
     const names = ['go_memstats_alloc_bytes', 'node_memory_MemFree_bytes', 'up', 'node_load1'];
-    expect(fuzzyFilter('mem', names)).toEqual(['go_memstats_alloc_bytes', 'node_memory_MemFree_bytes']);
+    expect(fuzzyFilter('mem', names)).toEqual([
+      'go_memstats_alloc_bytes',
+      'node_memory_MemFree_bytes',
+    ]);
     expect(fuzzyFilter('ndl', names)).toEqual(['node_load1']);
     expect(fuzzyFilter(' ', names)).toEqual(names);
   });
@@ -201,13 +251,25 @@ describe('search', () => {
   test('the history keeps each query once, newest first', () => {
     expect(withEntry(['a', 'b'], ' b ')).toEqual(['b', 'a']);
     expect(withEntry(['a'], '  ')).toEqual(['a']);
-    expect(withEntry(Array.from({ length: 100 }, (_, i) => `q${i}`), 'new')).toHaveLength(100);
+    expect(
+      withEntry(
+        Array.from({ length: 100 }, (_, i) => `q${i}`),
+        'new',
+      ),
+    ).toHaveLength(100);
   });
 });
 
 describe('histograms', () => {
   test('exponential buckets have equal widths on the exponential scale', () => {
-    const bars = layoutBars([[0, '1', '2', '1'], [0, '2', '4', '3'], [0, '1024', '2048', '2']], 'exponential');
+    const bars = layoutBars(
+      [
+        [0, '1', '2', '1'],
+        [0, '2', '4', '3'],
+        [0, '1024', '2048', '2'],
+      ],
+      'exponential',
+    );
     expect(bars.map((bar) => Math.round(bar.height))).toEqual([33, 100, 67]);
     expect(bars[0]!.left).toBe(0);
     expect(bars[2]!.left + bars[2]!.width).toBeCloseTo(100);
@@ -216,7 +278,14 @@ describe('histograms', () => {
   });
 
   test('the linear scale shows density, infinite buckets get a margin', () => {
-    const bars = layoutBars([[0, '-Inf', '0', '5'], [0, '0', '10', '10'], [0, '10', '+Inf', '1']], 'linear');
+    const bars = layoutBars(
+      [
+        [0, '-Inf', '0', '5'],
+        [0, '0', '10', '10'],
+        [0, '10', '+Inf', '1'],
+      ],
+      'linear',
+    );
     expect(bars[0]!.left).toBe(0);
     expect(bars[0]!.width).toBeCloseTo(100 / 12);
     expect(bars.map((bar) => bar.height)).toEqual([100, 20, 20]);
@@ -224,7 +293,10 @@ describe('histograms', () => {
 
   test('nothing to draw, and a zero bucket alone', () => {
     expect(layoutBars([], 'linear')).toEqual([]);
-    expect(layoutBars([[3, '-0.001', '0.001', '7']], 'exponential')[0]).toMatchObject({ left: 0, height: 100 });
+    expect(layoutBars([[3, '-0.001', '0.001', '7']], 'exponential')[0]).toMatchObject({
+      left: 0,
+      height: 100,
+    });
     expect(formatBucketRange([3, '-1', '1', '7'])).toBe('[-1, 1]');
     expect(formatBucketRange([0, '1', '2', '7'])).toBe('(1, 2]');
   });

@@ -9,7 +9,14 @@ import { countStates, filterAlerts, filterRules } from './rules';
 import { countHealth, groupDiscovered, groupTargets } from './targets';
 
 function target(scrapePool: string, health: 'up' | 'down', url: string, labels = {}): ActiveTarget {
-  return { scrapePool, health, scrapeUrl: url, labels, discoveredLabels: { __address__: url }, lastError: '' } as Partial<ActiveTarget> as ActiveTarget;
+  return {
+    scrapePool,
+    health,
+    scrapeUrl: url,
+    labels,
+    discoveredLabels: { __address__: url },
+    lastError: '',
+  } as Partial<ActiveTarget> as ActiveTarget;
 }
 
 describe('targets', () => {
@@ -21,7 +28,10 @@ describe('targets', () => {
 
   test('pools are sorted and count all their targets, whatever the filter shows', () => {
     const pools = groupTargets(targets, { pool: '', health: ['down'], search: '' });
-    expect(pools.map(({ name, up, total }) => [name, up, total])).toEqual([['a', 0, 1], ['b', 1, 2]]);
+    expect(pools.map(({ name, up, total }) => [name, up, total])).toEqual([
+      ['a', 0, 1],
+      ['b', 1, 2],
+    ]);
     expect(pools[1]!.targets.map((one) => one.scrapeUrl)).toEqual(['http://x']);
   });
 
@@ -32,14 +42,28 @@ describe('targets', () => {
   });
 
   test('dropped targets join their pools; the server may count more than it lists', () => {
-    const dropped: DroppedTarget[] = [{ discoveredLabels: { __address__: 'd', job: 'c' } }, { discoveredLabels: {}, scrapePool: 'a' }];
-    const pools = groupDiscovered(targets, dropped, { a: 70 }, { pool: '', states: [], search: '' });
-    expect(pools.map(({ name, active, dropped: gone, items }) => [name, active, gone, items.length])).toEqual([
+    const dropped: DroppedTarget[] = [
+      { discoveredLabels: { __address__: 'd', job: 'c' } },
+      { discoveredLabels: {}, scrapePool: 'a' },
+    ];
+    const pools = groupDiscovered(
+      targets,
+      dropped,
+      { a: 70 },
+      { pool: '', states: [], search: '' },
+    );
+    expect(
+      pools.map(({ name, active, dropped: gone, items }) => [name, active, gone, items.length]),
+    ).toEqual([
       ['a', 1, 70, 2],
       ['b', 2, 0, 2],
       ['c', 0, 1, 1],
     ]);
-    const only = groupDiscovered(targets, dropped, null, { pool: 'a', states: ['dropped'], search: '' });
+    const only = groupDiscovered(targets, dropped, null, {
+      pool: 'a',
+      states: ['dropped'],
+      search: '',
+    });
     expect(only[0]!.items).toEqual([{ discovered: {}, labels: null }]);
   });
 });
@@ -50,13 +74,27 @@ describe('rules', () => {
       name: 'g',
       file: 'f.yml',
       rules: [
-        { type: 'alerting', name: 'Down', state: 'firing', health: 'ok', alerts: [{ labels: { instance: 'host7' } }] },
-        { type: 'alerting', name: 'Slow', state: 'inactive', health: 'err', alerts: null, labels: { severity: 'page' } },
+        {
+          type: 'alerting',
+          name: 'Down',
+          state: 'firing',
+          health: 'ok',
+          alerts: [{ labels: { instance: 'host7' } }],
+        },
+        {
+          type: 'alerting',
+          name: 'Slow',
+          state: 'inactive',
+          health: 'err',
+          alerts: null,
+          labels: { severity: 'page' },
+        },
         { type: 'recording', name: 'a:b', health: 'ok' },
       ],
     },
   ] as unknown as RuleGroup[];
-  const names = (list: { rules: { name: string }[] }[]) => list.flatMap((one) => one.rules.map((rule) => rule.name));
+  const names = (list: { rules: { name: string }[] }[]) =>
+    list.flatMap((one) => one.rules.map((rule) => rule.name));
 
   test('alerts by state, by name, by the labels of rules and of their alerts', () => {
     expect(countStates(groups)).toEqual({ firing: 1, pending: 0, inactive: 1, unknown: 0 });
@@ -89,8 +127,12 @@ test('the legend isolates, restores and toggles', () => {
 });
 
 test('small things', () => {
-  expect(toSearchParams({ a: 1, b: undefined, 'm[]': ['x', 'y'] }).toString()).toBe('a=1&m%5B%5D=x&m%5B%5D=y');
-  expect(stripPrefix('PromQL info: metric might not be a counter')).toBe('metric might not be a counter');
+  expect(toSearchParams({ a: 1, b: undefined, 'm[]': ['x', 'y'] }).toString()).toBe(
+    'a=1&m%5B%5D=x&m%5B%5D=y',
+  );
+  expect(stripPrefix('PromQL info: metric might not be a counter')).toBe(
+    'metric might not be a counter',
+  );
   expect(rateWindowMs(60_000, 15_000)).toBe(240_000);
   expect(rateWindowMs(15_000, 600_000)).toBe(600_000);
 });

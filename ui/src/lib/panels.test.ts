@@ -4,9 +4,19 @@ import { decodePanels, encodePanels, newPanel, nextRange, queryPath, stepMsOf } 
 describe('panels in the address', () => {
   test('everything survives the round trip', () => {
     const panels = [
-      newPanel({ expr: 'rate(a{b="c&d=e"}[5m]) + 1', tab: 'graph', rangeMs: 90 * 60_000, displayMode: 'stacked' }),
+      newPanel({
+        expr: 'rate(a{b="c&d=e"}[5m]) + 1',
+        tab: 'graph',
+        rangeMs: 90 * 60_000,
+        displayMode: 'stacked',
+      }),
       newPanel({ expr: '', tab: 'explain', showTree: true, endMs: Date.UTC(2024, 0, 2, 3, 4, 5) }),
-      newPanel({ expr: 'up', resolution: { type: 'fixed', stepMs: 15_000 }, yAxisMin: 0, showExemplars: true }),
+      newPanel({
+        expr: 'up',
+        resolution: { type: 'fixed', stepMs: 15_000 },
+        yAxisMin: 0,
+        showExemplars: true,
+      }),
       newPanel({ expr: 'up', resolution: { type: 'custom', stepMs: 500 } }),
       newPanel({ expr: 'up', resolution: { type: 'auto', density: 'high' } }),
     ];
@@ -30,13 +40,16 @@ describe('panels in the address', () => {
   });
 
   test('nonsense falls back to the defaults, panels end at the first missing number', () => {
-    const search = 'g0.expr=a&g0.tab=9&g0.range_input=x&g0.res_type=odd&g0.step_input=-1&g0.y_axis_min=q&g2.expr=c';
+    const search =
+      'g0.expr=a&g0.tab=9&g0.range_input=x&g0.res_type=odd&g0.step_input=-1&g0.y_axis_min=q&g2.expr=c';
     expect(decodePanels(search)).toEqual([newPanel({ expr: 'a' })]);
     expect(decodePanels('')).toEqual([]);
   });
 
   test('links to the query page', () => {
-    expect(decodePanels(queryPath('up', 'graph').split('?')[1]!)).toEqual([newPanel({ expr: 'up', tab: 'graph' })]);
+    expect(decodePanels(queryPath('up', 'graph').split('?')[1]!)).toEqual([
+      newPanel({ expr: 'up', tab: 'graph' }),
+    ]);
   });
 });
 
@@ -46,7 +59,9 @@ describe('range and resolution', () => {
     [{ type: 'auto', density: 'medium' } as const, 3_600_000, 14_000],
     [{ type: 'auto', density: 'high' } as const, 60_000, 1000], // Never below a second.
     [{ type: 'custom', stepMs: 250 } as const, 3_600_000, 250],
-  ])('step of %j over %d', (resolution, rangeMs, want) => expect(stepMsOf(resolution, rangeMs)).toBe(want));
+  ])('step of %j over %d', (resolution, rangeMs, want) =>
+    expect(stepMsOf(resolution, rangeMs)).toBe(want),
+  );
 
   test('the buttons stop at the ends', () => {
     expect(nextRange(3_600_000, 1)).toBe(7_200_000);

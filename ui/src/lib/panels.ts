@@ -9,8 +9,7 @@ export type DisplayMode = 'lines' | 'stacked';
 export type Density = 'low' | 'medium' | 'high';
 
 export type Resolution =
-  | { type: 'auto'; density: Density }
-  | { type: 'fixed' | 'custom'; stepMs: number };
+  { type: 'auto'; density: Density } | { type: 'fixed' | 'custom'; stepMs: number };
 
 export interface PanelState {
   expr: string;
@@ -119,8 +118,26 @@ export function queryPath(expr: string, tab: Tab = 'table', rangeMs?: number): s
   return `/query?${encodePanels([panel])}`;
 }
 
-const kRangeStops = ['1s', '10s', '1m', '5m', '15m', '30m', '1h', '2h', '6h', '12h', '1d', '2d', '1w', '2w', '4w', '8w', '1y', '2y']
-  .map((text) => parseDuration(text)!);
+const kRangeStops = [
+  '1s',
+  '10s',
+  '1m',
+  '5m',
+  '15m',
+  '30m',
+  '1h',
+  '2h',
+  '6h',
+  '12h',
+  '1d',
+  '2d',
+  '1w',
+  '2w',
+  '4w',
+  '8w',
+  '1y',
+  '2y',
+].map((text) => parseDuration(text)!);
 
 // The next stop of the range control's plus and minus buttons.
 export function nextRange(rangeMs: number, direction: 1 | -1): number {

@@ -21,7 +21,14 @@ const rate: AstNode = {
   func: { name: 'rate', argTypes: ['matrix'], variadic: 0, returnType: 'vector' },
   args: [range],
 };
-const sum: AstNode = { type: 'aggregation', op: 'sum', expr: rate, param: null, grouping: ['job'], without: false };
+const sum: AstNode = {
+  type: 'aggregation',
+  op: 'sum',
+  expr: rate,
+  param: null,
+  grouping: ['job'],
+  without: false,
+};
 const division: AstNode = {
   type: 'binaryExpr',
   op: '/',
@@ -40,24 +47,56 @@ const division: AstNode = {
 describe('trees as text', () => {
   test.each<[AstNode, string]>([
     [up, 'up'],
-    [{ type: 'vectorSelector', name: '', matchers: [{ name: 'a', type: '!=', value: '' }], ...none }, '{a!=""}'],
+    [
+      {
+        type: 'vectorSelector',
+        name: '',
+        matchers: [{ name: 'a', type: '!=', value: '' }],
+        ...none,
+      },
+      '{a!=""}',
+    ],
     [{ type: 'vectorSelector', name: 'a.b', matchers: [name('a.b')], ...none }, '{"a.b"}'],
-    [{ type: 'vectorSelector', name: '', matchers: [{ name: '__name__', type: '=~', value: 'a.*' }], ...none }, '{__name__=~"a.*"}'],
+    [
+      {
+        type: 'vectorSelector',
+        name: '',
+        matchers: [{ name: '__name__', type: '=~', value: 'a.*' }],
+        ...none,
+      },
+      '{__name__=~"a.*"}',
+    ],
     [{ ...up, startOrEnd: 'end', offset: -60_000 } as AstNode, 'up @ end() offset -1m'],
     [{ ...up, smoothed: true } as AstNode, 'up smoothed'],
     [range, 'a{job=~"x\\"y"}[5m] @ 1600000000.000 offset 1h'],
     [sum, 'sum by(job) (rate(a{job=~"x\\"y"}[5m] @ 1600000000.000 offset 1h))'],
     [division, `${formatNode(sum)} / on(job) group_left(team) fill_right(0) up`],
     [
-      { type: 'aggregation', op: 'topk', expr: up, param: { type: 'numberLiteral', val: '3' }, grouping: [], without: true },
+      {
+        type: 'aggregation',
+        op: 'topk',
+        expr: up,
+        param: { type: 'numberLiteral', val: '3' },
+        grouping: [],
+        without: true,
+      },
       'topk without() (3, up)',
     ],
     [{ type: 'subquery', expr: up, range: 600_000, step: 0, ...none }, 'up[10m:]'],
     [{ type: 'subquery', expr: up, range: 600_000, step: 30_000, ...none }, 'up[10m:30s]'],
     [
       {
-        type: 'matrixSelector', name: 'a', matchers: [name('a')], range: 0, ...none,
-        rangeExpr: { type: 'durationExpr', op: '*', lhs: { type: 'numberLiteral', val: '60', duration: true }, rhs: { type: 'numberLiteral', val: '2' } },
+        type: 'matrixSelector',
+        name: 'a',
+        matchers: [name('a')],
+        range: 0,
+        ...none,
+        rangeExpr: {
+          type: 'durationExpr',
+          op: '*',
+          lhs: { type: 'numberLiteral', val: '60', duration: true },
+          rhs: { type: 'numberLiteral', val: '2' },
+        },
       },
       'a[1m * 2]',
     ],

@@ -192,8 +192,7 @@ function formatSelector(node: VectorSelectorNode | MatrixSelectorNode): string {
     .map((m) => `${quoteLabelName(m.name)}${m.type}${quote(m.value)}`);
   if (node.name !== '' && !plainName) matchers.unshift(quote(node.name));
   const braces = matchers.length > 0 || node.name === '' ? `{${matchers.join(', ')}}` : '';
-  const range =
-    node.type === 'matrixSelector' ? `[${durationOr(node.rangeExpr, node.range)}]` : '';
+  const range = node.type === 'matrixSelector' ? `[${durationOr(node.rangeExpr, node.range)}]` : '';
   return `${plainName ? node.name : ''}${braces}${range}${modifiers(node)}`;
 }
 

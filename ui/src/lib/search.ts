@@ -13,7 +13,9 @@ export function parseTerms(text: string): Term[] {
     .filter((word) => word !== '')
     .map((word) => {
       const match = /^([a-z_][\w.]*)[=](.+)$/.exec(word);
-      return match ? { key: match[1]!, word: match[2]!.replace(/^"|"$/g, '') } : { key: null, word };
+      return match
+        ? { key: match[1]!, word: match[2]!.replace(/^"|"$/g, '') }
+        : { key: null, word };
     });
 }
 

@@ -21,7 +21,12 @@ export function groupTargets(targets: readonly ActiveTarget[], filter: TargetFil
   const pools = new Map<string, Pool>();
   for (const target of targets) {
     if (filter.pool !== '' && target.scrapePool !== filter.pool) continue;
-    const pool = pools.get(target.scrapePool) ?? { name: target.scrapePool, targets: [], up: 0, total: 0 };
+    const pool = pools.get(target.scrapePool) ?? {
+      name: target.scrapePool,
+      targets: [],
+      up: 0,
+      total: 0,
+    };
     pools.set(target.scrapePool, pool);
     ++pool.total;
     if (target.health === 'up') ++pool.up;
@@ -32,7 +37,9 @@ export function groupTargets(targets: readonly ActiveTarget[], filter: TargetFil
   }
   // The server gives the targets of a pool in no order; sorted, they keep their places.
   for (const pool of pools.values()) {
-    pool.targets.sort((a, b) => (a.scrapeUrl < b.scrapeUrl ? -1 : a.scrapeUrl > b.scrapeUrl ? 1 : 0));
+    pool.targets.sort((a, b) =>
+      a.scrapeUrl < b.scrapeUrl ? -1 : a.scrapeUrl > b.scrapeUrl ? 1 : 0,
+    );
   }
   return [...pools.values()].sort((a, b) => a.name.localeCompare(b.name));
 }

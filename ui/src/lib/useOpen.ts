@@ -3,7 +3,10 @@ import { useCallback, useState } from 'react';
 // Which rows of a list are unfolded; `flipped` holds those that differ from the default.
 export function useOpen(openByDefault = false) {
   const [flipped, setFlipped] = useState<ReadonlySet<string>>(new Set());
-  const isOpen = useCallback((key: string) => flipped.has(key) !== openByDefault, [flipped, openByDefault]);
+  const isOpen = useCallback(
+    (key: string) => flipped.has(key) !== openByDefault,
+    [flipped, openByDefault],
+  );
   const toggle = useCallback(
     (key: string) =>
       setFlipped((old) => {

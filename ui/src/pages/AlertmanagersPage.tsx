@@ -7,7 +7,10 @@ export default function AlertmanagersPage() {
   const answer = useApi<Alertmanagers>('/alertmanagers', {}, { refreshMs: 30_000 });
   const data = answer.data?.data;
   return (
-    <Page title="Alertmanagers" extra={data && `${plural(data.activeAlertmanagers.length, 'active endpoint')}`}>
+    <Page
+      title="Alertmanagers"
+      extra={data && `${plural(data.activeAlertmanagers.length, 'active endpoint')}`}
+    >
       <Loaded query={answer}>
         {({ data: { activeAlertmanagers, droppedAlertmanagers } }) => (
           <>
@@ -20,7 +23,15 @@ export default function AlertmanagersPage() {
   );
 }
 
-function Endpoints({ title, urls, none }: { title: string; urls: { url: string }[]; none: string }) {
+function Endpoints({
+  title,
+  urls,
+  none,
+}: {
+  title: string;
+  urls: { url: string }[];
+  none: string;
+}) {
   return (
     <Card title={title}>
       {urls.length === 0 && <Empty>{none}</Empty>}
@@ -30,7 +41,12 @@ function Endpoints({ title, urls, none }: { title: string; urls: { url: string }
             <tr key={url}>
               <td>
                 {/* The path is that of the alerts API; the base of it is the UI. */}
-                <a className="mono" href={url.replace(/\/api\/v2\/alerts$/, '/')} target="_blank" rel="noreferrer noopener">
+                <a
+                  className="mono"
+                  href={url.replace(/\/api\/v2\/alerts$/, '/')}
+                  target="_blank"
+                  rel="noreferrer noopener"
+                >
                   {url}
                 </a>
               </td>

@@ -8,7 +8,17 @@ import { Ago } from '../components/Moment';
 import { RuleHead, RuleFacts } from '../components/RuleParts';
 import { SearchBox } from '../components/SearchBox';
 import { WindowRows } from '../components/VirtualRows';
-import { Disclosure, Empty, ErrorNotice, LabelList, Loaded, Page, Pill, uiClasses, type Tone } from '../components/ui';
+import {
+  Disclosure,
+  Empty,
+  ErrorNotice,
+  LabelList,
+  Loaded,
+  Page,
+  Pill,
+  uiClasses,
+  type Tone,
+} from '../components/ui';
 import { formatSeries, formatValueText, plural } from '../lib/format';
 import { alertStateOf, countStates, filterAlerts, kAlertStates } from '../lib/rules';
 import { changeSettings, settings } from '../lib/settings';
@@ -16,7 +26,12 @@ import { useUrlParam, useUrlSet } from '../lib/urlState';
 import { useOpen } from '../lib/useOpen';
 import classes from './lists.module.css';
 
-const kTones: Record<AlertState, Tone> = { firing: 'bad', pending: 'warn', inactive: 'ok', unknown: 'mute' };
+const kTones: Record<AlertState, Tone> = {
+  firing: 'bad',
+  pending: 'warn',
+  inactive: 'ok',
+  unknown: 'mute',
+};
 
 type Row =
   | { kind: 'group'; key: string; group: RuleGroup; count: number }
@@ -51,7 +66,10 @@ export default function AlertsPage() {
   return (
     <Page
       title="Alerts"
-      extra={groups && plural(counts.firing + counts.pending + counts.inactive + counts.unknown, 'alerting rule')}
+      extra={
+        groups &&
+        plural(counts.firing + counts.pending + counts.inactive + counts.unknown, 'alerting rule')
+      }
       tools={
         <>
           <ChoiceChips
@@ -75,7 +93,11 @@ export default function AlertsPage() {
       <Loaded query={rules}>
         {() =>
           rows.length === 0 ? (
-            <Empty>{groups?.length === 0 ? 'There are no alerting rules.' : 'No rule matches the filter.'}</Empty>
+            <Empty>
+              {groups?.length === 0
+                ? 'There are no alerting rules.'
+                : 'No rule matches the filter.'}
+            </Empty>
           ) : (
             <WindowRows
               count={rows.length}
@@ -94,7 +116,11 @@ export default function AlertsPage() {
                 const shown = open.isOpen(row.key);
                 const state = alertStateOf(row.rule);
                 return (
-                  <div className={classes.item} data-tone={kTones[state]} data-last={row.last || undefined}>
+                  <div
+                    className={classes.item}
+                    data-tone={kTones[state]}
+                    data-last={row.last || undefined}
+                  >
                     <Disclosure open={shown} onToggle={() => open.toggle(row.key)}>
                       <RuleHead rule={row.rule}>
                         {stateCounts(row.rule).map(([one, count]) => (
@@ -107,7 +133,9 @@ export default function AlertsPage() {
                     {shown && (
                       <div className={classes.detail}>
                         <RuleFacts rule={row.rule} />
-                        {row.rule.lastError && <ErrorNotice error={new Error(row.rule.lastError)} />}
+                        {row.rule.lastError && (
+                          <ErrorNotice error={new Error(row.rule.lastError)} />
+                        )}
                         <AlertTable
                           alerts={row.rule.alerts ?? []}
                           annotations={showAnnotations}
@@ -128,15 +156,26 @@ export default function AlertsPage() {
 
 function stateCounts(rule: AlertingRule): [AlertState, number][] {
   const counts = new Map<AlertState, number>();
-  for (const alert of rule.alerts ?? []) counts.set(alert.state, (counts.get(alert.state) ?? 0) + 1);
+  for (const alert of rule.alerts ?? [])
+    counts.set(alert.state, (counts.get(alert.state) ?? 0) + 1);
   if (counts.size === 0) return [[alertStateOf(rule), 0]];
-  return kAlertStates.filter((state) => counts.has(state)).map((state) => [state, counts.get(state)!]);
+  return kAlertStates
+    .filter((state) => counts.has(state))
+    .map((state) => [state, counts.get(state)!]);
 }
 
 // A rule may have thousands of alerts; the first ones tell what is going on.
 const kAlertsShown = 200;
 
-function AlertTable({ alerts, annotations, nowMs }: { alerts: Alert[]; annotations: boolean; nowMs: number }) {
+function AlertTable({
+  alerts,
+  annotations,
+  nowMs,
+}: {
+  alerts: Alert[];
+  annotations: boolean;
+  nowMs: number;
+}) {
   // The server gives them in no order; without one, rows would jump at every refresh.
   const sorted = useMemo(
     () => [...alerts].sort((a, b) => formatSeries(a.labels).localeCompare(formatSeries(b.labels))),

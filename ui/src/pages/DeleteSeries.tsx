@@ -61,8 +61,22 @@ export function DeleteSeries() {
             }}
           />
           <div style={{ display: 'flex', gap: 10, flexWrap: 'wrap' }}>
-            <TextInput size="xs" type="datetime-local" step={1} label="From (empty: all)" value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
-            <TextInput size="xs" type="datetime-local" step={1} label="To (empty: all)" value={to} onChange={(event) => setTo(event.currentTarget.value)} />
+            <TextInput
+              size="xs"
+              type="datetime-local"
+              step={1}
+              label="From (empty: all)"
+              value={from}
+              onChange={(event) => setFrom(event.currentTarget.value)}
+            />
+            <TextInput
+              size="xs"
+              type="datetime-local"
+              step={1}
+              label="To (empty: all)"
+              value={to}
+              onChange={(event) => setTo(event.currentTarget.value)}
+            />
           </div>
         </div>
         {asked && <Notice tone="warn">This cannot be undone. Press again to delete.</Notice>}
@@ -75,7 +89,13 @@ export function DeleteSeries() {
           <Button
             size="xs"
             variant="default"
-            onClick={() => void call('/admin/tsdb/clean_tombstones', {}, 'The space of deleted samples was freed.')}
+            onClick={() =>
+              void call(
+                '/admin/tsdb/clean_tombstones',
+                {},
+                'The space of deleted samples was freed.',
+              )
+            }
           >
             Free the space of deleted samples
           </Button>

@@ -12,7 +12,9 @@ export default function FlagsPage() {
   const rows = useMemo(() => {
     const words = search.toLowerCase().split(/\s+/);
     return Object.entries(flags ?? {})
-      .filter(([name, value]) => words.every((word) => `--${name}=${value}`.toLowerCase().includes(word)))
+      .filter(([name, value]) =>
+        words.every((word) => `--${name}=${value}`.toLowerCase().includes(word)),
+      )
       .sort(([a], [b]) => a.localeCompare(b));
   }, [flags, search]);
   return (

@@ -19,7 +19,13 @@ export default function RelabelSteps({ pool, labels, onClose }: Props) {
     labels: JSON.stringify(labels),
   });
   return (
-    <Modal opened onClose={onClose} size="xl" title={`Relabelling in ${pool}`} closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal
+      opened
+      onClose={onClose}
+      size="xl"
+      title={`Relabelling in ${pool}`}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
       <LabelList labels={labels} />
       <Loaded query={answer}>
         {({ data: { steps } }) => (
@@ -32,7 +38,11 @@ export default function RelabelSteps({ pool, labels, onClose }: Props) {
               return (
                 <div key={i} className={classes.step}>
                   <Rule rule={step.rule} />
-                  {dropped ? <Notice tone="warn">This rule drops the target.</Notice> : <Changes before={before} after={step.output} />}
+                  {dropped ? (
+                    <Notice tone="warn">This rule drops the target.</Notice>
+                  ) : (
+                    <Changes before={before} after={step.output} />
+                  )}
                 </div>
               );
             })}
@@ -48,7 +58,8 @@ function Rule({ rule }: { rule: Record<string, unknown> }) {
     <div className="mono">
       {Object.entries(rule).map(([name, value]) => (
         <div key={name}>
-          <span className="dim">{name}:</span> {typeof value === 'string' ? value : JSON.stringify(value)}
+          <span className="dim">{name}:</span>{' '}
+          {typeof value === 'string' ? value : JSON.stringify(value)}
         </div>
       ))}
     </div>

@@ -52,7 +52,10 @@ export default function RulesPage() {
   return (
     <Page
       title="Rules"
-      extra={groups && `${plural(counts.ok + counts.err + counts.unknown, 'rule')} in ${plural(groups.length, 'group')}`}
+      extra={
+        groups &&
+        `${plural(counts.ok + counts.err + counts.unknown, 'rule')} in ${plural(groups.length, 'group')}`
+      }
       tools={
         <>
           <ChoiceChips
@@ -72,7 +75,9 @@ export default function RulesPage() {
       <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
-            <Empty>{groups?.length === 0 ? 'There are no rules.' : 'No rule matches the filter.'}</Empty>
+            <Empty>
+              {groups?.length === 0 ? 'There are no rules.' : 'No rule matches the filter.'}
+            </Empty>
           ) : (
             <WindowRows
               count={rows.length}
@@ -139,7 +144,8 @@ function RuleRow({ row: { rule, last }, open, toggle, nowMs }: RuleRowProps) {
           <RuleFacts rule={rule} />
           {rule.lastError && <ErrorNotice error={new Error(rule.lastError)} />}
           <div className="dim">
-            last evaluated <Ago time={rule.lastEvaluation} nowMs={nowMs} />, took {humanDuration(rule.evaluationTime * 1000)}
+            last evaluated <Ago time={rule.lastEvaluation} nowMs={nowMs} />, took{' '}
+            {humanDuration(rule.evaluationTime * 1000)}
           </div>
         </div>
       )}

@@ -31,11 +31,16 @@ export default function ServiceDiscoveryPage() {
   const data = answer.data?.data;
   const all = useMemo(
     () =>
-      groupDiscovered(data?.activeTargets ?? [], data?.droppedTargets ?? [], data?.droppedTargetCounts ?? null, {
-        pool: '',
-        states,
-        search: wanted,
-      }),
+      groupDiscovered(
+        data?.activeTargets ?? [],
+        data?.droppedTargets ?? [],
+        data?.droppedTargetCounts ?? null,
+        {
+          pool: '',
+          states,
+          search: wanted,
+        },
+      ),
     [data, states, wanted],
   );
   const active = all.reduce((sum, one) => sum + one.active, 0);
@@ -102,14 +107,22 @@ export default function ServiceDiscoveryPage() {
                 if (row.kind === 'pool') {
                   const { name, active: kept, dropped: gone } = row.pool;
                   return (
-                    <PoolHead name={name} open={open.isOpen(name)} onToggle={() => open.toggle(name)}>
+                    <PoolHead
+                      name={name}
+                      open={open.isOpen(name)}
+                      onToggle={() => open.toggle(name)}
+                    >
                       <Pill tone="ok">{kept} kept</Pill>
                       {gone > 0 && <Pill tone="mute">{gone} dropped</Pill>}
                     </PoolHead>
                   );
                 }
                 return (
-                  <div className={classes.item} data-tone={row.item.labels ? 'ok' : 'mute'} data-last={row.last || undefined}>
+                  <div
+                    className={classes.item}
+                    data-tone={row.item.labels ? 'ok' : 'mute'}
+                    data-last={row.last || undefined}
+                  >
                     <div className={classes.discovery}>
                       <div>
                         <span className="visually-hidden">Discovered labels</span>
@@ -141,7 +154,11 @@ export default function ServiceDiscoveryPage() {
       </Loaded>
       {explained !== null && (
         <Suspense fallback={null}>
-          <RelabelSteps pool={explained.pool} labels={explained.item.discovered} onClose={() => setExplained(null)} />
+          <RelabelSteps
+            pool={explained.pool}
+            labels={explained.item.discovered}
+            onClose={() => setExplained(null)}
+          />
         </Suspense>
       )}
     </Page>

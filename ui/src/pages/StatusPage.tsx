@@ -35,7 +35,9 @@ const kMemoryLimitNone = 2 ** 62; // GOMEMLIMIT of a process without one is the 
 
 function runtimeValue(name: string, value: string | number | boolean): ReactNode {
   if (name === 'reloadConfigSuccess') {
-    return <Pill tone={value === true ? 'ok' : 'bad'}>{value === true ? 'successful' : 'failed'}</Pill>;
+    return (
+      <Pill tone={value === true ? 'ok' : 'bad'}>{value === true ? 'successful' : 'failed'}</Pill>
+    );
   }
   if (kTimes.includes(name)) return <Moment timeMs={parseApiTime(String(value))} />;
   if (name === 'GOMEMLIMIT' && typeof value === 'number') {
@@ -60,7 +62,10 @@ export default function StatusPage() {
           <Loaded query={runtime}>
             {({ data }) => (
               <FactTable
-                rows={Object.entries(data).map(([name, value]) => [kRuntimeNames[name] ?? name, runtimeValue(name, value)])}
+                rows={Object.entries(data).map(([name, value]) => [
+                  kRuntimeNames[name] ?? name,
+                  runtimeValue(name, value),
+                ])}
               />
             )}
           </Loaded>
@@ -69,7 +74,10 @@ export default function StatusPage() {
           <Loaded query={build}>
             {({ data }) => (
               <FactTable
-                rows={Object.entries(data).map(([name, value]) => [kBuildNames[name] ?? name, runtimeValue(name, value)])}
+                rows={Object.entries(data).map(([name, value]) => [
+                  kBuildNames[name] ?? name,
+                  runtimeValue(name, value),
+                ])}
               />
             )}
           </Loaded>

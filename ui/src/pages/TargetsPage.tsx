@@ -35,7 +35,10 @@ export default function TargetsPage() {
 
   const targets = answer.data?.data.activeTargets;
   const counts = useMemo(() => countHealth(targets ?? []), [targets]);
-  const names = useMemo(() => [...new Set((targets ?? []).map((one) => one.scrapePool))].sort(), [targets]);
+  const names = useMemo(
+    () => [...new Set((targets ?? []).map((one) => one.scrapePool))].sort(),
+    [targets],
+  );
   const pools = useMemo(
     () => groupTargets(targets ?? [], { pool, health, search: wanted }),
     [health, pool, targets, wanted],
@@ -78,10 +81,22 @@ export default function TargetsPage() {
             label="Health"
             chosen={health}
             onChange={setHealth}
-            options={(['up', 'down', 'unknown'] as const).map((one) => ({ value: one, label: one, count: counts[one] }))}
+            options={(['up', 'down', 'unknown'] as const).map((one) => ({
+              value: one,
+              label: one,
+              count: counts[one],
+            }))}
           />
-          <SearchBox value={search} onChange={setSearch} label="Filter by address, labels or error" />
-          <Button size="xs" variant="default" onClick={() => open.setAll(open.isOpen(names[0] ?? '') ? names : [])}>
+          <SearchBox
+            value={search}
+            onChange={setSearch}
+            label="Filter by address, labels or error"
+          />
+          <Button
+            size="xs"
+            variant="default"
+            onClick={() => open.setAll(open.isOpen(names[0] ?? '') ? names : [])}
+          >
             {open.isOpen(names[0] ?? '') ? 'Collapse all' : 'Expand all'}
           </Button>
         </>
@@ -90,23 +105,35 @@ export default function TargetsPage() {
       <Loaded query={answer}>
         {() =>
           rows.length === 0 ? (
-            <Empty>{targets?.length === 0 ? 'There are no targets.' : 'No target matches the filter.'}</Empty>
+            <Empty>
+              {targets?.length === 0 ? 'There are no targets.' : 'No target matches the filter.'}
+            </Empty>
           ) : (
             <WindowRows
               count={rows.length}
-              estimate={(i) => (rows[i]!.kind === 'target' ? 34 : rows[i]!.kind === 'head' ? 22 : 42)}
+              estimate={(i) =>
+                rows[i]!.kind === 'target' ? 34 : rows[i]!.kind === 'head' ? 22 : 42
+              }
               rowKey={(i) => rows[i]!.key}
               render={(i) => {
                 const row = rows[i]!;
                 if (row.kind === 'head') return <TargetHead />;
-                if (row.kind === 'target') return <TargetRow target={row.target} last={row.last} nowMs={answer.dataUpdatedAt} />;
+                if (row.kind === 'target')
+                  return (
+                    <TargetRow target={row.target} last={row.last} nowMs={answer.dataUpdatedAt} />
+                  );
                 const { name, up, total } = row.pool;
                 return (
                   <PoolHead name={name} open={open.isOpen(name)} onToggle={() => open.toggle(name)}>
                     <Pill tone={up === total ? 'ok' : up === 0 ? 'bad' : 'warn'}>
                       {up} of {total} up
                     </Pill>
-                    <Button size="compact-xs" variant="subtle" color="gray" onClick={() => setConfig(name)}>
+                    <Button
+                      size="compact-xs"
+                      variant="subtle"
+                      color="gray"
+                      onClick={() => setConfig(name)}
+                    >
                       Configuration
                     </Button>
                   </PoolHead>
@@ -137,19 +164,43 @@ function TargetHead() {
   );
 }
 
-function TargetRow({ target, last, nowMs }: { target: ActiveTarget; last: boolean; nowMs: number }) {
+function TargetRow({
+  target,
+  last,
+  nowMs,
+}: {
+  target: ActiveTarget;
+  last: boolean;
+  nowMs: number;
+}) {
   const took = target.lastScrapeDuration;
   return (
-    <div className={classes.item} data-tone={kTones[target.health]} data-last={last || undefined} data-testid="target">
+    <div
+      className={classes.item}
+      data-tone={kTones[target.health]}
+      data-last={last || undefined}
+      data-testid="target"
+    >
       <div className={classes.target}>
-        <a className={`${classes.targetUrl} mono`} href={target.globalUrl} target="_blank" rel="noreferrer noopener" title={target.scrapeUrl}>
+        <a
+          className={`${classes.targetUrl} mono`}
+          href={target.globalUrl}
+          target="_blank"
+          rel="noreferrer noopener"
+          title={target.scrapeUrl}
+        >
           {target.scrapeUrl}
         </a>
         <LabelList labels={target.labels} />
-        <span className={classes.small} title={`every ${target.scrapeInterval}, timeout ${target.scrapeTimeout}`}>
+        <span
+          className={classes.small}
+          title={`every ${target.scrapeInterval}, timeout ${target.scrapeTimeout}`}
+        >
           <Ago time={target.lastScrape} nowMs={nowMs} />
         </span>
-        <span className={classes.small}>{target.health === 'unknown' ? '' : humanDuration(Math.round(took * 1e5) / 100)}</span>
+        <span className={classes.small}>
+          {target.health === 'unknown' ? '' : humanDuration(Math.round(took * 1e5) / 100)}
+        </span>
         <span>
           <Pill tone={kTones[target.health]}>{target.health}</Pill>
         </span>

@@ -6,7 +6,14 @@ import type { Block, NameCount, TsdbStatus } from '../api/types';
 import { Moment } from '../components/Moment';
 import { Card, Empty, Loaded, Page, uiClasses } from '../components/ui';
 import { humanDuration } from '../lib/duration';
-import { formatBytes, formatCount, formatSeries, plural, quote, quoteLabelName } from '../lib/format';
+import {
+  formatBytes,
+  formatCount,
+  formatSeries,
+  plural,
+  quote,
+  quoteLabelName,
+} from '../lib/format';
 import { queryPath } from '../lib/panels';
 import { useUrlParam } from '../lib/urlState';
 import classes from './cards.module.css';
@@ -71,7 +78,11 @@ function Head({ status }: { status: TsdbStatus }) {
           }}
         />
         <Top title="Values by label name" rows={status.labelValueCountByLabelName} />
-        <Top title="Memory by label name" rows={status.memoryInBytesByLabelName} format={formatBytes} />
+        <Top
+          title="Memory by label name"
+          rows={status.memoryInBytesByLabelName}
+          format={formatBytes}
+        />
       </div>
     </>
   );
@@ -102,7 +113,10 @@ function Top({ title, rows, format = formatCount, link }: TopProps) {
         <tbody>
           {rows.map((row) => (
             <tr key={row.name}>
-              <td className={`${classes.bar} mono`} style={{ ['--share' as string]: `${(100 * row.value) / max}%` }}>
+              <td
+                className={`${classes.bar} mono`}
+                style={{ ['--share' as string]: `${(100 * row.value) / max}%` }}
+              >
                 {link ? (
                   <Link to={queryPath(link(row.name))} style={{ color: 'inherit' }}>
                     {row.name}
@@ -133,9 +147,15 @@ function Blocks({ blocks }: { blocks: Block[] }) {
           <th scope="col">From</th>
           <th scope="col">Span</th>
           <th scope="col">Level</th>
-          <th scope="col" className="num">Series</th>
-          <th scope="col" className="num">Samples</th>
-          <th scope="col" className="num">Chunks</th>
+          <th scope="col" className="num">
+            Series
+          </th>
+          <th scope="col" className="num">
+            Samples
+          </th>
+          <th scope="col" className="num">
+            Chunks
+          </th>
         </tr>
       </thead>
       <tbody>

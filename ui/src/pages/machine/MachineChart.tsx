@@ -28,7 +28,11 @@ export function MachineChart({ panel, start, end, step }: Props) {
     queryFn: async ({ signal }) => {
       const answers = await Promise.all(
         panel.queries.map((query) =>
-          callQuery<{ result: MatrixItem[] }>('/query_range', { query: query.expr, start, end, step }, signal),
+          callQuery<{ result: MatrixItem[] }>(
+            '/query_range',
+            { query: query.expr, start, end, step },
+            signal,
+          ),
         ),
       );
       // The grid travels with the data, because it differs from the wanted one while new data loads.
@@ -48,8 +52,15 @@ export function MachineChart({ panel, start, end, step }: Props) {
 
   const drawn = useMemo(() => {
     if (data === undefined) return null;
-    const flat = data.matrices.flatMap((matrix, q) => matrix.map((item) => ({ item, query: panel.queries[q]!, q })));
-    const { times, columns } = alignMatrix(flat.map(({ item }) => item), data.start, data.end, data.step);
+    const flat = data.matrices.flatMap((matrix, q) =>
+      matrix.map((item) => ({ item, query: panel.queries[q]!, q })),
+    );
+    const { times, columns } = alignMatrix(
+      flat.map(({ item }) => item),
+      data.start,
+      data.end,
+      data.step,
+    );
     const signed = columns.map((column, i) =>
       flat[i]!.query.below ? column.map((value) => (value === null ? null : -value)) : column,
     );
@@ -66,18 +77,29 @@ export function MachineChart({ panel, start, end, step }: Props) {
   }, [data, panel]);
 
   const series = useMemo(
-    () => (drawn?.named ?? []).map(({ name, color }) => ({ label: name, color, shown: !hidden.has(name) })),
+    () =>
+      (drawn?.named ?? []).map(({ name, color }) => ({
+        label: name,
+        color,
+        shown: !hidden.has(name),
+      })),
     [drawn, hidden],
   );
   const explore = encodePanels(
-    panel.queries.map((query) => newPanel({ expr: query.expr, tab: 'graph', rangeMs: (end - start) * 1000 })),
+    panel.queries.map((query) =>
+      newPanel({ expr: query.expr, tab: 'graph', rangeMs: (end - start) * 1000 }),
+    ),
   );
 
   return (
     <section className={uiClasses.card}>
       <div className={classes.head}>
         <h2>{panel.title}</h2>
-        <Link to={`/query?${explore}`} aria-label={`Open “${panel.title}” on the query page`} title="Open on the query page">
+        <Link
+          to={`/query?${explore}`}
+          aria-label={`Open “${panel.title}” on the query page`}
+          title="Open on the query page"
+        >
           <Icon name="external" size={13} />
         </Link>
       </div>
@@ -106,7 +128,12 @@ export function MachineChart({ panel, start, end, step }: Props) {
           </div>
           <div className={classes.legend}>
             {series.map((one) => (
-              <button key={one.label} type="button" aria-pressed={one.shown} onClick={() => toggle(one.label)}>
+              <button
+                key={one.label}
+                type="button"
+                aria-pressed={one.shown}
+                onClick={() => toggle(one.label)}
+              >
                 <i style={{ background: one.color }} />
                 {one.label}
               </button>

@@ -42,7 +42,9 @@ export default function MachinePage() {
   return (
     <Page
       title={machine?.['nodename'] ?? 'This machine'}
-      extra={machine?.['release'] && `${machine['sysname']} ${machine['release']}, ${machine['machine']}`}
+      extra={
+        machine?.['release'] && `${machine['sysname']} ${machine['release']}, ${machine['machine']}`
+      }
       tools={
         <>
           {machines.length > 1 && (
@@ -53,20 +55,34 @@ export default function MachinePage() {
               onChange={(event) => setInstance(event.currentTarget.value)}
               data={machines.map((one) => ({
                 value: one['instance'] ?? '',
-                label: one['nodename'] ? `${one['nodename']} (${one['instance']})` : (one['instance'] ?? ''),
+                label: one['nodename']
+                  ? `${one['nodename']} (${one['instance']})`
+                  : (one['instance'] ?? ''),
               }))}
             />
           )}
-          <SegmentedControl size="xs" aria-label="Range" value={range} onChange={setRange} data={kRanges} />
+          <SegmentedControl
+            size="xs"
+            aria-label="Range"
+            value={range}
+            onChange={setRange}
+            data={kRanges}
+          />
         </>
       }
     >
       <Loaded query={found}>
         {() =>
           machine === undefined ? (
-            <Empty>No node exporter is being scraped, so there is nothing to show about a machine.</Empty>
+            <Empty>
+              No node exporter is being scraped, so there is nothing to show about a machine.
+            </Empty>
           ) : (
-            <Machine key={instance} instance={instance} rangeMs={parseDuration(range) ?? 3_600_000} />
+            <Machine
+              key={instance}
+              instance={instance}
+              rangeMs={parseDuration(range) ?? 3_600_000}
+            />
           )
         }
       </Loaded>
@@ -76,7 +92,9 @@ export default function MachinePage() {
 
 function useScrapeInterval(instance: string): number {
   const targets = useApi<Targets>('/targets', { state: 'active' }, { staleMs: 300_000 });
-  const target = targets.data?.data.activeTargets.find((one) => one.labels['instance'] === instance);
+  const target = targets.data?.data.activeTargets.find(
+    (one) => one.labels['instance'] === instance,
+  );
   return parseDuration(target?.scrapeInterval ?? '') ?? kDefaultIntervalMs;
 }
 
@@ -85,7 +103,10 @@ function Machine({ instance, rangeMs }: { instance: string; rangeMs: number }) {
   const stepMs = Math.max(Math.ceil(rangeMs / kPoints / 1000) * 1000, 1000);
   const window = formatDuration(rateWindowMs(intervalMs, stepMs));
   const panels = useMemo(() => machinePanels(instance, window), [instance, window]);
-  const tiles = useMemo(() => machineTiles(instance, formatDuration(rateWindowMs(intervalMs, 0))), [instance, intervalMs]);
+  const tiles = useMemo(
+    () => machineTiles(instance, formatDuration(rateWindowMs(intervalMs, 0))),
+    [instance, intervalMs],
+  );
 
   // All graphs share one end, on the grid of the step, so that lines stand still while time moves on.
   const [now, setNow] = useState(() => Date.now());
@@ -107,7 +128,13 @@ function Machine({ instance, rangeMs }: { instance: string; rangeMs: number }) {
       </dl>
       <div className={classes.grid}>
         {panels.map((panel) => (
-          <MachineChart key={panel.title} panel={panel} start={end - rangeMs / 1000} end={end} step={stepMs / 1000} />
+          <MachineChart
+            key={panel.title}
+            panel={panel}
+            start={end - rangeMs / 1000}
+            end={end}
+            step={stepMs / 1000}
+          />
         ))}
       </div>
     </>
@@ -133,7 +160,9 @@ function StatTile({ tile, now }: { tile: Tile; now: number }) {
   return (
     <div className={`${uiClasses.card} ${cards.tile}`}>
       <dt>{tile.name}</dt>
-      <dd style={high ? { color: 'var(--nx-bad)' } : undefined}>{value === null ? '–' : tile.format(value)}</dd>
+      <dd style={high ? { color: 'var(--nx-bad)' } : undefined}>
+        {value === null ? '–' : tile.format(value)}
+      </dd>
     </div>
   );
 }

@@ -20,7 +20,8 @@ export interface MachinePanel {
 }
 
 const kDevices = 'device!~"loop.*|ram.*|dm-.*|sr.*|fd.*"';
-const kFilesystems = 'fstype!~"tmpfs|ramfs|squashfs|overlay|devtmpfs|iso9660|nsfs|proc|sysfs|fuse.*"';
+const kFilesystems =
+  'fstype!~"tmpfs|ramfs|squashfs|overlay|devtmpfs|iso9660|nsfs|proc|sysfs|fuse.*"';
 const kInterfaces = 'device!~"lo|veth.*|br-.*|docker.*|cali.*|cni.*"';
 
 export const percent = (value: number) => `${formatShort(value, 3)}%`;
@@ -135,7 +136,10 @@ export function machinePanels(instance: string, window: string): MachinePanel[] 
       format: bytesPerSecond,
       binary: true,
       queries: [
-        { expr: rate('node_disk_read_bytes_total', kDevices), name: (labels) => `${labels['device']} read` },
+        {
+          expr: rate('node_disk_read_bytes_total', kDevices),
+          name: (labels) => `${labels['device']} read`,
+        },
         {
           expr: rate('node_disk_written_bytes_total', kDevices),
           name: (labels) => `${labels['device']} written`,

@@ -100,7 +100,10 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
   useEffect(() => setHidden(new Set()), [matrix]);
 
-  const { times, columns } = useMemo(() => alignMatrix(matrix, start, end, step), [matrix, start, end, step]);
+  const { times, columns } = useMemo(
+    () => alignMatrix(matrix, start, end, step),
+    [matrix, start, end, step],
+  );
   const series = useMemo(
     () =>
       matrix.map((item, i) => ({
@@ -113,7 +116,10 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
   const marks = useExemplars(state.expr, start, end, state.showExemplars);
   const zoom = useCallback(
     (fromMs: number, toMs: number) =>
-      change({ endMs: Math.ceil(toMs / 1000) * 1000, rangeMs: Math.max(Math.round((toMs - fromMs) / 1000) * 1000, 1000) }),
+      change({
+        endMs: Math.ceil(toMs / 1000) * 1000,
+        rangeMs: Math.max(Math.round((toMs - fromMs) / 1000) * 1000, 1000),
+      }),
     [change],
   );
   if (matrix.length === 0) return <Empty>The result is empty.</Empty>;
@@ -122,7 +128,8 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
       {matrix.length < full.length && (
         <div className={classes.pad}>
           <Notice tone="info">
-            The graph shows the first {formatCount(matrix.length)} of {formatCount(full.length)} series.{' '}
+            The graph shows the first {formatCount(matrix.length)} of {formatCount(full.length)}{' '}
+            series.{' '}
             <Button size="compact-xs" variant="default" onClick={() => setDrawAll(true)}>
               Draw all
             </Button>
@@ -145,7 +152,13 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
           onZoom={zoom}
         />
       </div>
-      <Legend matrix={matrix} columns={columns} series={series} hidden={hidden} onChange={setHidden} />
+      <Legend
+        matrix={matrix}
+        columns={columns}
+        series={series}
+        hidden={hidden}
+        onChange={setHidden}
+      />
     </>
   );
 }

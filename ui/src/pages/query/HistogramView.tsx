@@ -53,7 +53,13 @@ export function HistogramView({ histogram }: { histogram: Histogram }) {
               </title>
             </rect>
           ))}
-          <line x1="0" x2="1000" y1={kHeight - 0.5} y2={kHeight - 0.5} stroke="var(--nx-border-strong)" />
+          <line
+            x1="0"
+            x2="1000"
+            y1={kHeight - 0.5}
+            y2={kHeight - 0.5}
+            stroke="var(--nx-border-strong)"
+          />
         </svg>
       )}
       {bars.length > 0 && (
@@ -63,7 +69,12 @@ export function HistogramView({ histogram }: { histogram: Histogram }) {
         </div>
       )}
       {buckets.length > 0 && (
-        <button type="button" className={classes.sort} aria-expanded={open} onClick={() => setOpen(!open)}>
+        <button
+          type="button"
+          className={classes.sort}
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+        >
           {open ? 'Hide buckets' : `Show ${plural(buckets.length, 'bucket')}`}
         </button>
       )}

@@ -18,7 +18,9 @@ interface Props {
 
 export function Legend({ matrix, columns, series, hidden, onChange }: Props) {
   const click = (index: number) => (event: MouseEvent) =>
-    onChange(nextHidden(hidden, index, matrix.length, event.ctrlKey || event.metaKey || event.shiftKey));
+    onChange(
+      nextHidden(hidden, index, matrix.length, event.ctrlKey || event.metaKey || event.shiftKey),
+    );
   return (
     <div>
       <div className={classes.legendHead} aria-hidden="true">
@@ -58,7 +60,10 @@ export function Legend({ matrix, columns, series, hidden, onChange }: Props) {
         }}
       />
       {matrix.length > 1 && (
-        <div className={classes.hint}>Click shows a series alone, Ctrl-click hides or shows one. Drag across the graph to zoom in.</div>
+        <div className={classes.hint}>
+          Click shows a series alone, Ctrl-click hides or shows one. Drag across the graph to zoom
+          in.
+        </div>
       )}
     </div>
   );

@@ -33,7 +33,13 @@ export default function MetricsExplorer({ onClose, onInsert }: Props) {
   }, [known, names.data, type, wanted]);
 
   return (
-    <Modal opened onClose={onClose} title="Explore metrics" size="xl" closeButtonProps={{ 'aria-label': 'Close' }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title="Explore metrics"
+      size="xl"
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
       <div className={classes.tools}>
         <SearchBox value={search} onChange={setSearch} label="Search metrics" width={340} />
         <NativeSelect
@@ -43,7 +49,16 @@ export default function MetricsExplorer({ onClose, onInsert }: Props) {
           onChange={(event) => setType(event.currentTarget.value)}
           data={[
             { value: '', label: 'All types' },
-            ...['counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset', 'unknown'],
+            ...[
+              'counter',
+              'gauge',
+              'histogram',
+              'gaugehistogram',
+              'summary',
+              'info',
+              'stateset',
+              'unknown',
+            ],
           ]}
         />
         <span className="dim">{plural(shown.length, 'metric')}</span>
@@ -103,12 +118,21 @@ function Metric({ name, metadata, open, onToggle, onInsert }: MetricProps) {
           <span className={classes.metricName}>
             <code>{name}</code>
             {metadata !== undefined && <Pill tone="mute">{metadata.type}</Pill>}
-            {metadata !== undefined && metadata.unit !== '' && <Pill tone="mute">{metadata.unit}</Pill>}
+            {metadata !== undefined && metadata.unit !== '' && (
+              <Pill tone="mute">{metadata.unit}</Pill>
+            )}
             <span className={classes.help}>{metadata?.help ?? ''}</span>
           </span>
         </Disclosure>
         <CopyButton text={selector} label="Copy the name" />
-        <ActionIcon size="sm" variant="subtle" color="fennel" aria-label={`Insert ${name}`} title="Insert into the query" onClick={() => onInsert(selector)}>
+        <ActionIcon
+          size="sm"
+          variant="subtle"
+          color="fennel"
+          aria-label={`Insert ${name}`}
+          title="Insert into the query"
+          onClick={() => onInsert(selector)}
+        >
           <Icon name="insert" size={14} />
         </ActionIcon>
       </div>
@@ -120,7 +144,11 @@ function Metric({ name, metadata, open, onToggle, onInsert }: MetricProps) {
 function MetricLabels({ name, onInsert }: { name: string; onInsert: (text: string) => void }) {
   const series = useApi<Labels[]>(
     '/series',
-    { 'match[]': [`{__name__=${quote(name)}}`], limit: kSeriesMax, start: Math.floor(Date.now() / 60_000) * 60 - 3600 },
+    {
+      'match[]': [`{__name__=${quote(name)}}`],
+      limit: kSeriesMax,
+      start: Math.floor(Date.now() / 60_000) * 60 - 3600,
+    },
     { staleMs: 60_000 },
   );
   const labels = useMemo(() => {
@@ -142,8 +170,10 @@ function MetricLabels({ name, onInsert }: { name: string; onInsert: (text: strin
         {({ data }) => (
           <>
             <div className="dim">
-              {data.length >= kSeriesMax ? `The first ${kSeriesMax} series` : plural(data.length, 'series', 'series')} of the
-              last hour
+              {data.length >= kSeriesMax
+                ? `The first ${kSeriesMax} series`
+                : plural(data.length, 'series', 'series')}{' '}
+              of the last hour
             </div>
             {labels.map(([label, values]) => (
               <div key={label} className={classes.labelRow}>

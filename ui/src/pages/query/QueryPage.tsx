@@ -18,7 +18,12 @@ export default function QueryPage() {
         />
       ))}
       <div>
-        <Button size="xs" variant="default" leftSection={<Icon name="plus" size={13} />} onClick={() => actions.add()}>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<Icon name="plus" size={13} />}
+          onClick={() => actions.add()}
+        >
           Add panel
         </Button>
       </div>

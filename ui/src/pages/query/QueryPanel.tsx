@@ -62,7 +62,11 @@ export function QueryPanel({ index, state, actions, removable }: Props) {
 
   const format = async () => {
     try {
-      const answer = await callApi<string>('/format_query', { query: draftRef.current }, { method: 'POST' });
+      const answer = await callApi<string>(
+        '/format_query',
+        { query: draftRef.current },
+        { method: 'POST' },
+      );
       setFormatError(null);
       setDraft(answer.data);
     } catch (error) {
@@ -85,10 +89,23 @@ export function QueryPanel({ index, state, actions, removable }: Props) {
         </Suspense>
         <div className={classes.buttons}>
           <HistoryMenu onPick={execute} />
-          <ActionIcon variant="default" size={32} aria-label="Explore metrics" title="Explore metrics" onClick={() => setExploring(true)}>
+          <ActionIcon
+            variant="default"
+            size={32}
+            aria-label="Explore metrics"
+            title="Explore metrics"
+            onClick={() => setExploring(true)}
+          >
             <Icon name="list" />
           </ActionIcon>
-          <ActionIcon variant="default" size={32} aria-label="Format the query" title="Format the query" disabled={draft.trim() === ''} onClick={() => void format()}>
+          <ActionIcon
+            variant="default"
+            size={32}
+            aria-label="Format the query"
+            title="Format the query"
+            disabled={draft.trim() === ''}
+            onClick={() => void format()}
+          >
             <Icon name="format" />
           </ActionIcon>
           <Button size="xs" h={32} onClick={() => execute()}>
@@ -143,11 +160,23 @@ export function QueryPanel({ index, state, actions, removable }: Props) {
           >
             <Icon name="tree" size={15} />
           </ActionIcon>
-          <ActionIcon variant="subtle" color="gray" aria-label="Duplicate the panel" title="Duplicate the panel" onClick={() => actions.duplicate(index, state.expr)}>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            aria-label="Duplicate the panel"
+            title="Duplicate the panel"
+            onClick={() => actions.duplicate(index, state.expr)}
+          >
             <Icon name="duplicate" size={15} />
           </ActionIcon>
           {removable && (
-            <ActionIcon variant="subtle" color="gray" aria-label="Remove the panel" title="Remove the panel" onClick={() => actions.remove(index)}>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              aria-label="Remove the panel"
+              title="Remove the panel"
+              onClick={() => actions.remove(index)}
+            >
               <Icon name="close" size={15} />
             </ActionIcon>
           )}
@@ -192,7 +221,10 @@ function HistoryMenu({ onPick }: { onPick: (expr: string) => void }) {
         {entries.length > 0 && (
           <>
             <Menu.Divider />
-            <Menu.Item leftSection={<Icon name="trash" size={14} />} onClick={() => queryHistory.set([])}>
+            <Menu.Item
+              leftSection={<Icon name="trash" size={14} />}
+              onClick={() => queryHistory.set([])}
+            >
               Forget these queries
             </Menu.Item>
           </>

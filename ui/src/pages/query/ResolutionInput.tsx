@@ -21,7 +21,8 @@ export function ResolutionInput({ resolution, rangeMs, onChange }: Props) {
         ? formatDuration(resolution.stepMs)
         : 'custom';
   const select = (next: string) => {
-    if (next === 'low' || next === 'medium' || next === 'high') onChange({ type: 'auto', density: next });
+    if (next === 'low' || next === 'medium' || next === 'high')
+      onChange({ type: 'auto', density: next });
     else if (next === 'custom') onChange({ type: 'custom', stepMs: stepMsOf(resolution, rangeMs) });
     else onChange({ type: 'fixed', stepMs: parseDuration(next)! });
   };
@@ -35,7 +36,12 @@ export function ResolutionInput({ resolution, rangeMs, onChange }: Props) {
   const listed = resolution.type !== 'fixed' || kFixed.includes(value);
   return (
     <div className={classes.joined}>
-      <NativeSelect size="xs" aria-label="Resolution" value={value} onChange={(event) => select(event.currentTarget.value)}>
+      <NativeSelect
+        size="xs"
+        aria-label="Resolution"
+        value={value}
+        onChange={(event) => select(event.currentTarget.value)}
+      >
         <optgroup label="Automatic">
           <option value="low">Low resolution</option>
           <option value="medium">Medium resolution</option>

@@ -57,7 +57,8 @@ export function ResultFrame({ expr, controls, query, children }: Props) {
 
 function summary({ answer, elapsedMs, step }: Executed): string {
   const { data } = answer;
-  const series = data.resultType === 'vector' || data.resultType === 'matrix' ? data.result.length : 1;
+  const series =
+    data.resultType === 'vector' || data.resultType === 'matrix' ? data.result.length : 1;
   const parts = [humanDuration(Math.round(elapsedMs)), `${formatCount(series)} series`];
   if (step > 0) parts.push(`step ${humanDuration(step * 1000)}`);
   const samples = data.stats?.samples?.totalQueryableSamples;

@@ -65,7 +65,9 @@ function toRows(data: QueryData, withTime: (seconds: number) => string): Row[] {
     labels: item.metric,
     text: [
       ...(item.values ?? []).map(([time, value]) => `${value}  @ ${withTime(time)}`),
-      ...(item.histograms ?? []).map(([time, h]) => `count ${h.count}, sum ${h.sum}  @ ${withTime(time)}`),
+      ...(item.histograms ?? []).map(
+        ([time, h]) => `count ${h.count}, sum ${h.sum}  @ ${withTime(time)}`,
+      ),
     ].join('\n'),
   }));
 }
@@ -80,7 +82,8 @@ function sortRows(rows: Row[], order: Order): Row[] {
     if (order.by === 'series') return sign * a.key.localeCompare(b.key);
     const x = value(a);
     const y = value(b);
-    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    if (Number.isNaN(x) || Number.isNaN(y))
+      return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
     return x === y ? 0 : x < y ? -sign : sign;
   });
 }
@@ -98,7 +101,11 @@ function ResultTable({ data }: { data: QueryData }) {
   const { zone } = settings.use();
   const [order, setOrder] = useState<Order>(null);
   const rows = useMemo(
-    () => sortRows(toRows(data, (seconds) => formatTimeWithZone(seconds * 1000, zone)), order),
+    () =>
+      sortRows(
+        toRows(data, (seconds) => formatTimeWithZone(seconds * 1000, zone)),
+        order,
+      ),
     [data, order, zone],
   );
   if (rows.length === 0) return <Empty>The result is empty.</Empty>;
@@ -106,9 +113,14 @@ function ResultTable({ data }: { data: QueryData }) {
   const scalar = data.resultType === 'scalar' || data.resultType === 'string';
   const toggle = (by: 'series' | 'value') =>
     setOrder((old) =>
-      old?.by !== by ? { by, descending: by === 'value' } : old.descending === (by === 'value') ? { by, descending: !old.descending } : null,
+      old?.by !== by
+        ? { by, descending: by === 'value' }
+        : old.descending === (by === 'value')
+          ? { by, descending: !old.descending }
+          : null,
     );
-  const arrow = (by: 'series' | 'value') => (order?.by === by ? (order.descending ? ' ↓' : ' ↑') : '');
+  const arrow = (by: 'series' | 'value') =>
+    order?.by === by ? (order.descending ? ' ↓' : ' ↑') : '';
   return (
     <div>
       <div className={classes.rowsHead}>
@@ -130,14 +142,20 @@ function ResultTable({ data }: { data: QueryData }) {
           const histogram = row.item?.histogram?.[1];
           return (
             <div className={classes.row} data-testid="result-row">
-              <div className={classes.rowSeries}>{scalar ? row.key : <SeriesName labels={row.labels} />}</div>
+              <div className={classes.rowSeries}>
+                {scalar ? row.key : <SeriesName labels={row.labels} />}
+              </div>
               <div className={classes.rowValue}>
                 {histogram ? <HistogramView histogram={histogram} /> : shownText(row.text)}
               </div>
               <div className={classes.rowCopy}>
                 <CopyButton
                   label="Copy the series and its value"
-                  text={() => (scalar ? row.text : `${row.key} ${histogram ? JSON.stringify(histogram) : row.text}`)}
+                  text={() =>
+                    scalar
+                      ? row.text
+                      : `${row.key} ${histogram ? JSON.stringify(histogram) : row.text}`
+                  }
                 />
               </div>
             </div>

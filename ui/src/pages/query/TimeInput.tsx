@@ -22,7 +22,13 @@ export function TimeInput({ label, valueMs, stepMs, onChange }: TimeProps) {
   const shift = (direction: number) => onChange((valueMs ?? Date.now()) + direction * stepMs);
   return (
     <div className={classes.joined}>
-      <ActionIcon variant="default" size={30} aria-label={`${label}: earlier`} title="Earlier" onClick={() => shift(-1)}>
+      <ActionIcon
+        variant="default"
+        size={30}
+        aria-label={`${label}: earlier`}
+        title="Earlier"
+        onClick={() => shift(-1)}
+      >
         <Icon name="left" size={13} />
       </ActionIcon>
       <TextInput
@@ -41,11 +47,23 @@ export function TimeInput({ label, valueMs, stepMs, onChange }: TimeProps) {
           if (text === '' || parsed !== null) onChange(parsed);
         }}
       />
-      <ActionIcon variant="default" size={30} aria-label={`${label}: later`} title="Later" onClick={() => shift(1)}>
+      <ActionIcon
+        variant="default"
+        size={30}
+        aria-label={`${label}: later`}
+        title="Later"
+        onClick={() => shift(1)}
+      >
         <Icon name="chevron" size={13} />
       </ActionIcon>
       {valueMs !== null && (
-        <ActionIcon variant="default" size={30} w={44} aria-label={`${label}: now`} onClick={() => onChange(null)}>
+        <ActionIcon
+          variant="default"
+          size={30}
+          w={44}
+          aria-label={`${label}: now`}
+          onClick={() => onChange(null)}
+        >
           <span style={{ fontSize: 11 }}>Now</span>
         </ActionIcon>
       )}
@@ -53,7 +71,13 @@ export function TimeInput({ label, valueMs, stepMs, onChange }: TimeProps) {
   );
 }
 
-export function RangeInput({ rangeMs, onChange }: { rangeMs: number; onChange: (rangeMs: number) => void }) {
+export function RangeInput({
+  rangeMs,
+  onChange,
+}: {
+  rangeMs: number;
+  onChange: (rangeMs: number) => void;
+}) {
   const [draft, setDraft] = useState<string | null>(null);
   const parsed = draft === null ? rangeMs : parseDuration(draft);
   const invalid = parsed === null || parsed <= 0;
@@ -63,7 +87,13 @@ export function RangeInput({ rangeMs, onChange }: { rangeMs: number; onChange: (
   };
   return (
     <div className={classes.joined}>
-      <ActionIcon variant="default" size={30} aria-label="Shorter range" title="Shorter range" onClick={() => onChange(nextRange(rangeMs, -1))}>
+      <ActionIcon
+        variant="default"
+        size={30}
+        aria-label="Shorter range"
+        title="Shorter range"
+        onClick={() => onChange(nextRange(rangeMs, -1))}
+      >
         <Icon name="minus" size={13} />
       </ActionIcon>
       <TextInput
@@ -79,7 +109,13 @@ export function RangeInput({ rangeMs, onChange }: { rangeMs: number; onChange: (
           if (event.key === 'Escape') setDraft(null);
         }}
       />
-      <ActionIcon variant="default" size={30} aria-label="Longer range" title="Longer range" onClick={() => onChange(nextRange(rangeMs, 1))}>
+      <ActionIcon
+        variant="default"
+        size={30}
+        aria-label="Longer range"
+        title="Longer range"
+        onClick={() => onChange(nextRange(rangeMs, 1))}
+      >
         <Icon name="plus" size={13} />
       </ActionIcon>
     </div>

@@ -106,7 +106,8 @@ function NodeCount({ node }: { node: AstNode }) {
   if (data === undefined) return <span className={classes.treeNote}>{isFetching ? '…' : ''}</span>;
   return (
     <span className={classes.treeNote} data-tone={data.count === 0 ? 'bad' : undefined}>
-      {plural(data.count, 'series', 'series')} · {humanDuration(Math.max(Math.round(data.elapsedMs), 1))}
+      {plural(data.count, 'series', 'series')} ·{' '}
+      {humanDuration(Math.max(Math.round(data.elapsedMs), 1))}
     </span>
   );
 }

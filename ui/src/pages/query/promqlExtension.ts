@@ -1,6 +1,10 @@
 import type { CompletionContext, CompletionResult } from '@codemirror/autocomplete';
 import type { Extension } from '@codemirror/state';
-import { PromQLExtension, newCompleteStrategy, type CompleteStrategy } from '@prometheus-io/codemirror-promql';
+import {
+  PromQLExtension,
+  newCompleteStrategy,
+  type CompleteStrategy,
+} from '@prometheus-io/codemirror-promql';
 import { globals } from '../../lib/globals';
 import { queryHistory } from '../../lib/history';
 import { settings } from '../../lib/settings';
@@ -21,7 +25,8 @@ class WithHistory implements CompleteStrategy {
     if (!settings.get().queryHistory || context.state.doc.length > 60) return result;
     const typed = context.state.doc.toString();
     // Mid-expression a whole former query would not fit.
-    if (/[^\w:]/.test(typed.trim()) || (result !== null && result.from !== 0 && typed !== '')) return result;
+    if (/[^\w:]/.test(typed.trim()) || (result !== null && result.from !== 0 && typed !== ''))
+      return result;
     const former = queryHistory
       .get()
       .slice(0, kHistoryShown)

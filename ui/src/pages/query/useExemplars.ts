@@ -8,12 +8,23 @@ import { formatSeries, parseValue } from '../../lib/format';
 const kNone: ChartMark[] = [];
 const kMarksMax = 500; // More would cover the lines.
 
-export function useExemplars(expr: string, start: number, end: number, enabled: boolean): ChartMark[] {
+export function useExemplars(
+  expr: string,
+  start: number,
+  end: number,
+  enabled: boolean,
+): ChartMark[] {
   const { data } = useQuery({
     queryKey: ['exemplars', expr, start, end],
     enabled,
     queryFn: async ({ signal }) =>
-      (await callQuery<ExemplarSeries[] | undefined>('/query_exemplars', { query: expr, start, end }, signal)).data ?? [],
+      (
+        await callQuery<ExemplarSeries[] | undefined>(
+          '/query_exemplars',
+          { query: expr, start, end },
+          signal,
+        )
+      ).data ?? [],
   });
   return useMemo(() => {
     if (!enabled || data === undefined) return kNone;

@@ -42,7 +42,9 @@ export function usePanels(): [IdentifiedPanel[], PanelActions] {
   const actions = useMemo<PanelActions>(
     () => ({
       change(index, patch, options) {
-        const next = latest.current.map((state, i) => (i === index ? { ...state, ...patch } : state));
+        const next = latest.current.map((state, i) =>
+          i === index ? { ...state, ...patch } : state,
+        );
         write(next, options?.replace);
       },
       add(patch) {

@@ -22,7 +22,11 @@ export function useInstantQuery(state: PanelState, run: number) {
     queryFn: async ({ signal }) => {
       const time = (state.endMs ?? Date.now()) / 1000;
       const began = performance.now();
-      const answer = await callQuery<QueryData>('/query', { query: state.expr, time, stats: 'true' }, signal);
+      const answer = await callQuery<QueryData>(
+        '/query',
+        { query: state.expr, time, stats: 'true' },
+        signal,
+      );
       return { answer, elapsedMs: performance.now() - began, start: time, end: time, step: 0 };
     },
   });
