@@ -15,6 +15,8 @@ const base = (process.env.NARTHEX_URL ?? 'http://127.0.0.1:9090').replace(/\/$/,
 const metric = process.env.NARTHEX_METRIC ?? 'up';
 const shots = process.env.NARTHEX_SHOTS;
 const kTimeoutMs = 15_000;
+const kOptional = '/api/v1/notifications';
+const kPixelsMin = 20; // A server that has just started has only seconds of data to draw.
 
 const pages = [
   ['query', 'Query'],
@@ -49,8 +51,9 @@ async function check(name, run, options = {}) {
   const errors = [];
   page.on('pageerror', (error) => errors.push(`page error: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error')
-      errors.push(`console: ${message.text()} ${message.location().url}`);
+    // Servers without notifications are served too; the browser reports the missing address by itself.
+    if (message.type() !== 'error' || message.location().url.includes(kOptional)) return;
+    errors.push(`console: ${message.text()} ${message.location().url}`);
   });
   try {
     await run(page);
@@ -91,10 +94,12 @@ function colouredPixels(canvas) {
 async function graphIsDrawn(page) {
   const canvas = page.locator('.uplot canvas').first();
   await canvas.waitFor();
-  await page.waitForFunction(
-    (count) => (0, eval)(`(${count})`)(document.querySelector('.uplot canvas')) > 100,
-    colouredPixels.toString(),
-  );
+  const deadline = Date.now() + kTimeoutMs;
+  // The canvas is replaced when new data comes, so each look finds it anew.
+  for (let pixels = 0; pixels < kPixelsMin; pixels = await canvas.evaluate(colouredPixels)) {
+    expect(Date.now() < deadline, 'lines on the graph');
+    await page.waitForTimeout(100);
+  }
 }
 
 for (const [address, title] of pages) {
@@ -137,7 +142,7 @@ await check('the linter marks a wrong query', async (page) => {
 });
 
 await check('graph is drawn, stacked and in lines', async (page) => {
-  await open(page, `query?g0.expr=${encodeURIComponent(metric)}&g0.tab=graph&g0.range_input=15m`);
+  await open(page, `query?g0.expr=${encodeURIComponent(metric)}&g0.tab=graph&g0.range_input=1m`);
   await graphIsDrawn(page);
   await page.getByRole('button', { name: 'Stacked' }).click();
   await graphIsDrawn(page);
@@ -152,7 +157,7 @@ await check('graph is drawn, stacked and in lines', async (page) => {
 });
 
 await check('graph zooms by dragging', async (page) => {
-  await open(page, `query?g0.expr=${encodeURIComponent(metric)}&g0.tab=graph&g0.range_input=1h`);
+  await open(page, `query?g0.expr=${encodeURIComponent(metric)}&g0.tab=graph&g0.range_input=2m`);
   await graphIsDrawn(page);
   const box = await page.locator('.u-over').boundingBox();
   await page.mouse.move(box.x + box.width * 0.25, box.y + 60);
@@ -160,10 +165,10 @@ await check('graph zooms by dragging', async (page) => {
   await page.mouse.move(box.x + box.width * 0.75, box.y + 60, { steps: 5 });
   await page.mouse.up();
   await page.waitForFunction(
-    () => new URL(location.href).searchParams.get('g0.range_input') !== '1h',
+    () => new URL(location.href).searchParams.get('g0.range_input') !== '2m',
   );
   const range = new URL(page.url()).searchParams.get('g0.range_input');
-  expect(/^(29m|30m)/.test(range), `about half an hour, got ${range}`);
+  expect(/^(1m|59s|58s|1m[12]s)$/.test(range), `about a minute, got ${range}`);
 });
 
 await check('explain shows the tree', async (page) => {
