@@ -86,6 +86,7 @@ Lexer::State Lexer::Step() {
   switch (state_) {
     case State::kStatement: return LexStatement();
     case State::kBraces: return LexBraces();
+    case State::kString: return LexString();
     case State::kBracketHead: return LexBracketHead();
     case State::kValues: return LexValues();
     case State::kHistogram: return LexHistogram();
@@ -235,7 +236,7 @@ Lexer::State Lexer::LexStatement() {
       return State::kStatement;
     case '"':
     case '\'':
-    case '`': return LexString(rune);
+    case '`': quote_ = rune; return LexString();
     case '(':
     case ')': return LexParen(rune, State::kStatement);
     case '{':
@@ -307,16 +308,16 @@ Lexer::State Lexer::LexComment() {
 // -------------------------------------------------------------------------------------------------
 
 // The opening quote has been read.
-Lexer::State Lexer::LexString(char32_t quote) {
-  const bool raw = quote == '`';
+Lexer::State Lexer::LexString() {
+  const bool raw = quote_ == '`';
   for (;;) {
     const char32_t rune = Read();
-    if (rune == quote) break;
+    if (rune == quote_) break;
     if (rune == '\\' && !raw) {
-      if (!LexEscape(quote)) return State::kDone;
+      if (!LexEscape()) return State::kString;
     } else if (rune == kReplacementRune) {
       Fail("invalid UTF-8 rune");
-      return State::kDone;
+      return State::kString;
     } else if (rune == kEofRune || (rune == '\n' && !raw)) {
       Fail(raw ? "unterminated raw string" : "unterminated quoted string");
       return State::kDone;
@@ -327,7 +328,7 @@ Lexer::State Lexer::LexString(char32_t quote) {
 }
 
 // The backslash has been read.
-bool Lexer::LexEscape(char32_t quote) {
+bool Lexer::LexEscape() {
   char32_t rune = Read();
   int digits = 0;
   uint32_t base = 16;
@@ -355,7 +356,7 @@ bool Lexer::LexEscape(char32_t quote) {
       break;
     case kEofRune: return Fail("escape sequence not terminated"), false;
     default:
-      if (rune == quote) return true;
+      if (rune == quote_) return true;
       if (rune < '0' || rune > '7') {
         return Fail("unknown escape sequence " + CodePoint(rune)), false;
       }
@@ -424,7 +425,7 @@ Lexer::State Lexer::LexBraces() {
     case ',': Emit(TokenKind::kComma); return State::kBraces;
     case '"':
     case '\'':
-    case '`': return LexString(rune);
+    case '`': quote_ = rune; return LexString();
     case '=': Emit(Accept("~") ? TokenKind::kEqualRegex : TokenKind::kEqual); return State::kBraces;
     case '!':
       if (const char32_t after = Read(); after == '~') {

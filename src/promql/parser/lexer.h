@@ -30,7 +30,7 @@ class Lexer {
   Lexer(std::string_view input, LexerMode mode, bool unquoted_utf8_names)
       : input_(input), mode_(mode), unquoted_utf8_names_(unquoted_utf8_names) {}
 
-  // The next token. After kError only kEof follows.
+  // The next token. Behind kError comes kEof, except that a string with a wrong escape still comes.
   Token Next();
 
   std::string_view input() const { return input_; }
@@ -47,6 +47,7 @@ class Lexer {
   enum class State : uint8_t {
     kStatement,
     kBraces,
+    kString,  // Behind an error in the string, which goes on.
     kBracketHead,
     kValues,
     kHistogram,
@@ -78,8 +79,8 @@ class Lexer {
   State LexInBrackets(char32_t rune);
   State LexParen(char32_t rune, State next);
   State LexComment();
-  State LexString(char32_t quote);
-  bool LexEscape(char32_t quote);
+  State LexString();
+  bool LexEscape();
   State LexWord();
   State LexIdentifier();
   State LexNumberOrDuration();
@@ -107,6 +108,7 @@ class Lexer {
   Token token_;
   std::string error_;
 
+  char32_t quote_ = 0;  // That opened the string being read.
   int paren_depth_ = 0;
   bool brace_open_ = false;
   bool bracket_open_ = false;

@@ -166,11 +166,11 @@ std::vector<std::pair<std::string, std::string>> Parser::ParseMetricOnly() {
 namespace {
 
 // Line and column of the error, as upstream's messages begin: "1:5", both counted from one.
-std::string PositionText(std::string_view query, uint32_t position) {
+std::string PositionText(std::string_view query, uint32_t position, int line_offset) {
   if (query.empty()) return "unknown position";
   if (position > query.size()) return "invalid position";
   const std::string_view before = query.substr(0, position);
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const auto line = 1 + line_offset + std::count(before.begin(), before.end(), '\n');
   const size_t line_break = before.rfind('\n');
   const size_t column = line_break == std::string_view::npos ? position + 1 : position - line_break;
   return fmt::format("{}:{}", line, column);
@@ -178,11 +178,12 @@ std::string PositionText(std::string_view query, uint32_t position) {
 
 // The status of a parse that ended with `found` errors; hands them out when asked.
 Status ToStatus(std::string_view query, const std::vector<ParseError>& found,
-                std::vector<ParseError>* errors) {
+                std::vector<ParseError>* errors, int line_offset = 0) {
   if (errors != nullptr) *errors = found;
   if (found.empty()) return {};
   return MakeError(ErrorCode::kInvalidInput, "{}: parse error: {}",
-                   PositionText(query, found.front().position.start), found.front().message);
+                   PositionText(query, found.front().position.start, line_offset),
+                   found.front().message);
 }
 
 }  // namespace
@@ -212,10 +213,10 @@ Result<Labels> ParseMetric(std::string_view text, const ParserOptions& options) 
 
 Result<SeriesDescription> ParseSeriesDescription(std::string_view text,
                                                  const ParserOptions& options,
-                                                 std::vector<ParseError>* errors) {
+                                                 std::vector<ParseError>* errors, int line_offset) {
   Parser parser(text, LexerMode::kSeriesDescription, options);
   Parser::Series series = parser.ParseSeries();
-  NARTHEX_RETURN_IF_ERROR(ToStatus(text, parser.errors(), errors));
+  NARTHEX_RETURN_IF_ERROR(ToStatus(text, parser.errors(), errors, line_offset));
   return SeriesDescription{Labels::FromPairs(std::move(series.labels)), std::move(series.values)};
 }
 

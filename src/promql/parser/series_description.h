@@ -33,16 +33,23 @@ struct SeriesDescription {
 // The values that one description may stand for.
 inline constexpr size_t kSequenceValuesMax = 10'000'000;
 
+// `line_offset` is added to the line number in error texts, for descriptions inside a script.
 Result<SeriesDescription> ParseSeriesDescription(std::string_view text,
                                                  const ParserOptions& options = {},
-                                                 std::vector<ParseError>* errors = nullptr);
+                                                 std::vector<ParseError>* errors = nullptr,
+                                                 int line_offset = 0);
 // Only the metric: `up{job="x"}`.
 Result<Labels> ParseMetric(std::string_view text, const ParserOptions& options = {});
 
-// One value of a start timestamp sequence: an offset from the sample's own time.
-struct StartOffset {
-  bool omitted = false;
-  int64_t offset_ms = 0;
+// Start timestamps of the samples on the line that follows, as offsets from each sample's time:
+//
+//   requests_total{job="x"}@st  _ _x2 -1m -30sx3 -1m+10sx4
+struct StartTimestampLine {
+  Labels labels;
+  std::vector<SequenceValue> offsets;  // Milliseconds in `value`, or omitted.
 };
+bool IsStartTimestampLine(std::string_view line);
+Result<StartTimestampLine> ParseStartTimestampLine(std::string_view line,
+                                                   const ParserOptions& options = {});
 
 }  // namespace narthex::promql
