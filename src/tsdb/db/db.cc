@@ -15,6 +15,8 @@ namespace narthex::tsdb {
 
 namespace {
 
+constexpr std::chrono::milliseconds kBackoffMin{1'000};
+constexpr std::chrono::milliseconds kBackoffMax{60'000};
 constexpr int64_t kDayMs = 24LL * 3600 * 1000;
 constexpr std::string_view kTemporarySuffixes[] = {".tmp-for-creation", ".tmp-for-deletion",
                                                    ".tmp"};
@@ -189,6 +191,7 @@ Status Db::Impl::Close() {
     closed = true;
     stopping = true;
   }
+  stop_source.request_stop();
   background_changed.notify_all();
   if (background.joinable()) background.join();
   Status result;
@@ -210,8 +213,12 @@ void Db::Impl::Wake() {
 }
 
 void Db::Impl::RunBackground() {
+  using std::chrono::steady_clock;
   const auto interval = std::chrono::milliseconds(options.block_reload_interval_ms);
-  auto due = std::chrono::steady_clock::now() + interval;
+  auto due = steady_clock::now() + interval;
+  // After a failure the next attempt waits: a full disk is not filled with attempts.
+  auto backoff = kBackoffMin;
+  auto not_before = steady_clock::now();
   for (;;) {
     bool tick;
     {
@@ -219,22 +226,32 @@ void Db::Impl::RunBackground() {
       background_changed.wait_until(guard, due, [&] { return stopping || woken; });
       if (stopping) return;
       woken = false;
-      tick = std::chrono::steady_clock::now() >= due;
+      tick = steady_clock::now() >= due;
+    }
+    if (steady_clock::now() < not_before) {
+      due = not_before;
+      continue;
     }
     const Status status = tick ? Tick() : head->MapFullChunks();
-    if (!status.ok()) LOG_ERROR("Background work failed", {"err", status.message()});
-    if (tick) due = std::chrono::steady_clock::now() + interval;
+    if (status.ok() || status.code() == ErrorCode::kCanceled) {
+      backoff = kBackoffMin;
+    } else {
+      LOG_ERROR("compaction failed", {"err", status.message()});
+      not_before = steady_clock::now() + backoff;
+      backoff = std::min(backoff * 2, kBackoffMax);
+    }
+    if (tick) due = steady_clock::now() + interval;
   }
 }
 
 Status Db::Impl::Tick() {
   NARTHEX_RETURN_IF_ERROR(head->MapFullChunks());
-  const std::lock_guard guard(compaction_mutex);
-  return blocks->Reload(Limits());
+  {
+    const std::lock_guard guard(compaction_mutex);
+    NARTHEX_RETURN_IF_ERROR(blocks->Reload(Limits()));
+  }
+  return options.auto_compaction ? Compact() : Status();
 }
-
-// --- Db
-// -------------------------------------------------------------------------------------------
 
 Db::Db(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Db::~Db() = default;

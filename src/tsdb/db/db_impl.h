@@ -8,9 +8,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "tsdb/compact/block_writer.h"
 #include "tsdb/db/block_list.h"
 #include "tsdb/db/db.h"
 #include "tsdb/db/lock_file.h"
@@ -31,6 +34,17 @@ struct Db::Impl {
   int64_t MaxBlockDuration() const;
   uint64_t HeadBytes() const;
 
+  // With compaction_mutex held.
+  BlockWriteOptions WriteOptions();
+  Status CompactHeadRange(int64_t mint_ms, int64_t maxt_ms);
+  Status CompactHead();
+  std::vector<BlockMeta> PlannableBlocks();
+  Status CompactBlocks();
+  // Without.
+  Status Compact();
+  Status CleanTombstones();
+  Status Snapshot(const std::string& directory, bool with_head);
+
   void RunBackground();
   void Wake();
   Status Tick();
@@ -50,6 +64,10 @@ struct Db::Impl {
 
   std::mutex compaction_mutex;
   std::atomic<bool> compactions_enabled{true};
+  std::stop_source stop_source;
+  std::atomic<uint64_t> compactions{0}, compactions_failed{0}, compactions_triggered{0};
+  std::atomic<uint64_t> compactions_skipped{0};
+  std::atomic<int64_t> tombstone_cleanup_nanos{0};
 
   std::mutex background_mutex;
   std::condition_variable background_changed;

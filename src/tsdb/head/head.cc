@@ -273,6 +273,60 @@ bool Head::HasChunkIn(SlotId slot, TimeRange range) const {
   return false;
 }
 
+Head::SortedSeries Head::SortSeries() const {
+  SortedSeries sorted;
+  sorted.series.reserve(store_.size());
+  for (uint32_t number = 0; number < store_.slab_count(); ++number) {
+    Slab& slab = store_.slab_at(number);
+    const std::lock_guard lock(slab.mutex);
+    for (uint32_t i = 0; i < kSlotsPerSlab; ++i) {
+      if (slab.cold[i].ref != 0) {
+        sorted.series.push_back({number * kSlotsPerSlab + i, slab.cold[i].ref});
+      }
+    }
+  }
+  // After the series, so that all their pairs are among those that are ordered.
+  LabelIndex::OrderInput input;
+  {
+    const std::shared_lock lock(index_mutex_);
+    input = index_.CollectOrder();
+  }
+  LabelIndex::Order order = index_.SortOrder(std::move(input));
+  // Labels are lists of pairs in order of names: their order is that of the ranks.
+  std::sort(sorted.series.begin(), sorted.series.end(), [&](const auto& a, const auto& b) {
+    const std::span<const PairId> left = store_.PairsOf(a.slot);
+    const std::span<const PairId> right = store_.PairsOf(b.slot);
+    return std::lexicographical_compare(
+        left.begin(), left.end(), right.begin(), right.end(),
+        [&](PairId x, PairId y) { return order.rank_of_pair[x] < order.rank_of_pair[y]; });
+  });
+  sorted.texts = std::move(order.texts);
+  return sorted;
+}
+
+Status Head::ReadRange(const SortedSeries::Entry& entry, TimeRange range, RangeSeries* out) const {
+  out->chunks.clear();
+  SeriesCopy copy;
+  if (!CopySeries(entry.slot, entry.ref, range, nullptr, &copy) || copy.chunks.empty()) return {};
+  for (ChunkCopy& chunk : copy.chunks) {
+    EncodedChunk& encoded = out->chunks.emplace_back();
+    encoded.min_ms = chunk.min_ms;
+    encoded.max_ms = chunk.max_ms;
+    encoded.encoding = chunk.encoding;
+    if (chunk.file_ref == 0) {
+      encoded.bytes = std::move(chunk.bytes);
+    } else {
+      std::shared_ptr<const void> owner;
+      NARTHEX_TRY(const std::string_view bytes, ChunkBytes(chunk, &owner));
+      encoded.bytes.assign(bytes);
+    }
+  }
+  out->deleted = TombstonesOf(entry.ref);
+  const std::shared_lock lock(index_mutex_);
+  out->labels = store_.LabelsOf(index_, entry.slot);
+  return {};
+}
+
 Result<std::string_view> Head::ChunkBytes(const ChunkCopy& chunk,
                                           std::shared_ptr<const void>* owner) const {
   if (chunk.file_ref == 0) return std::string_view(chunk.bytes);

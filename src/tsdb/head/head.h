@@ -156,18 +156,25 @@ class Head {
   uint64_t symbol_bytes() const;
   uint64_t slab_bytes() const { return pool_.resident_bytes(); }
   HeadCardinality Cardinality(size_t limit) const;
-  // The same limits as in `range`; how Delete and status see the head.
-  uint64_t chunks_directory_bytes() const;
-
-  // One series of a range of the head as the block writer takes it.
+  // All series of a moment in label order, and all texts of their labels, ascending. For the thread
+  // that also truncates: what is named here stays only until the next truncation.
+  struct SortedSeries {
+    struct Entry {
+      SlotId slot;
+      uint64_t ref;
+    };
+    std::vector<Entry> series;
+    std::vector<SlabRef> texts;
+  };
+  SortedSeries SortSeries() const;
+  std::string_view TextOf(SlabRef text) const { return index_.TextAt(text); }
+  // What a block takes of one series: whole chunks that touch `range`, and what is deleted.
   struct RangeSeries {
     Labels labels;
     std::vector<EncodedChunk> chunks;
+    std::vector<std::pair<int64_t, int64_t>> deleted;
   };
-  // Calls `visit` for every series that has samples in [min_ms, max_ms], in label order, with its
-  // chunks cut to that range and tombstones applied.
-  Status ForEachInRange(int64_t min_ms, int64_t max_ms,
-                        const std::function<Status(RangeSeries&)>& visit);
+  Status ReadRange(const SortedSeries::Entry& entry, TimeRange range, RangeSeries* out) const;
 
   void SetOutOfOrderWindow(int64_t window_ms);
   void SetXor2(bool xor2) { xor2_.store(xor2, std::memory_order_relaxed); }

@@ -1,6 +1,7 @@
 #include "tsdb/head/label_index.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "util/bytes.h"
@@ -21,20 +22,22 @@ LabelIndex::LabelIndex(SlabPool* pool)
       name_set_(0, NameHash{this}, NameEqual{this}),
       pair_set_(0, PairHash{this}, PairEqual{this}) {}
 
+// The count of uses changes under the exclusive lock while sorted texts are read without any: the
+// two fields are therefore read and written apart.
 std::string_view LabelIndex::TextAt(SlabRef text) const {
   const char* at = pool_->At(text);
-  TextHeader header;
-  std::memcpy(&header, at, sizeof header);
-  return {at + sizeof header, header.size};
+  uint32_t size;
+  std::memcpy(&size, at + offsetof(TextHeader, size), sizeof size);
+  return {at + sizeof(TextHeader), size};
 }
 
 SlabRef LabelIndex::AcquireText(std::string_view text) {
   if (const auto found = texts_.find(text); found != texts_.end()) {
-    char* at = pool_->At(*found);
-    TextHeader header;
-    std::memcpy(&header, at, sizeof header);
-    ++header.uses;
-    std::memcpy(at, &header, sizeof header);
+    char* uses_at = pool_->At(*found) + offsetof(TextHeader, uses);
+    uint32_t uses;
+    std::memcpy(&uses, uses_at, sizeof uses);
+    ++uses;
+    std::memcpy(uses_at, &uses, sizeof uses);
     return *found;
   }
   const SlabRef ref = pool_->Allocate(sizeof(TextHeader) + text.size());
@@ -48,16 +51,53 @@ SlabRef LabelIndex::AcquireText(std::string_view text) {
 }
 
 void LabelIndex::ReleaseText(SlabRef text) {
-  char* at = pool_->At(text);
-  TextHeader header;
-  std::memcpy(&header, at, sizeof header);
-  if (--header.uses == 0) {
-    text_bytes_ -= sizeof header + header.size;
+  char* uses_at = pool_->At(text) + offsetof(TextHeader, uses);
+  uint32_t uses;
+  std::memcpy(&uses, uses_at, sizeof uses);
+  if (--uses == 0) {
+    text_bytes_ -= sizeof(TextHeader) + TextAt(text).size();
     texts_.erase(text);
     pool_->Free(text);
     return;
   }
-  std::memcpy(at, &header, sizeof header);
+  std::memcpy(uses_at, &uses, sizeof uses);
+}
+
+LabelIndex::OrderInput LabelIndex::CollectOrder() const {
+  OrderInput input;
+  input.id_count = next_pair_;
+  input.pairs.reserve(pair_set_.size());
+  for (PairId id = 0; id < next_pair_; ++id) {
+    const Pair& p = At(id);
+    if (p.used) input.pairs.push_back({names_[p.name].text, p.value, id});
+  }
+  return input;
+}
+
+LabelIndex::Order LabelIndex::SortOrder(OrderInput input) const {
+  Order order;
+  order.texts.reserve(input.pairs.size());
+  for (const OrderInput::Entry& entry : input.pairs) {
+    order.texts.push_back(entry.name);
+    order.texts.push_back(entry.value);
+  }
+  std::sort(order.texts.begin(), order.texts.end());
+  order.texts.erase(std::unique(order.texts.begin(), order.texts.end()), order.texts.end());
+  std::sort(order.texts.begin(), order.texts.end(),
+            [&](SlabRef a, SlabRef b) { return TextAt(a) < TextAt(b); });
+  HashMap<SlabRef, uint32_t> rank_of_text;
+  rank_of_text.reserve(order.texts.size());
+  for (uint32_t i = 0; i < order.texts.size(); ++i) rank_of_text.emplace(order.texts[i], i);
+  std::vector<std::pair<uint64_t, PairId>> keys;
+  keys.reserve(input.pairs.size());
+  for (const OrderInput::Entry& entry : input.pairs) {
+    const uint64_t name = rank_of_text.find(entry.name)->second;
+    keys.emplace_back(name << 32 | rank_of_text.find(entry.value)->second, entry.pair);
+  }
+  std::sort(keys.begin(), keys.end());
+  order.rank_of_pair.assign(input.id_count, 0);
+  for (uint32_t i = 0; i < keys.size(); ++i) order.rank_of_pair[keys[i].second] = i;
+  return order;
 }
 
 NameId LabelIndex::InternName(std::string_view name) {

@@ -53,6 +53,26 @@ class LabelIndex {
 
   NameId NameOf(PairId pair) const { return At(pair).name; }
 
+  // The place of every pair in the order of names and values, by id; and all texts, ascending. The
+  // texts can be read without the lock as long as nothing is swept.
+  struct Order {
+    std::vector<uint32_t> rank_of_pair;
+    std::vector<SlabRef> texts;
+  };
+  struct OrderInput {
+    struct Entry {
+      SlabRef name;
+      SlabRef value;
+      PairId pair;
+    };
+    std::vector<Entry> pairs;
+    PairId id_count = 0;
+  };
+  // Under the lock; the sorting itself, which takes long, is done without.
+  OrderInput CollectOrder() const;
+  Order SortOrder(OrderInput input) const;
+  std::string_view TextAt(SlabRef text) const;
+
   void AddPosting(PairId pair, uint64_t ref);
   void MergeLatePostings();
   // Takes `dead` (ascending) out of the pair's list.
@@ -143,7 +163,6 @@ class LabelIndex {
   const Pair& At(PairId pair) const {
     return pair_blocks_[pair / kPairsPerBlock][pair % kPairsPerBlock];
   }
-  std::string_view TextAt(SlabRef text) const;
   SlabRef AcquireText(std::string_view text);
   void ReleaseText(SlabRef text);
   NameId InternName(std::string_view name);

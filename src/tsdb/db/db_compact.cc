@@ -1,0 +1,229 @@
+// Moving data on: head to blocks, blocks to longer blocks.
+#include <algorithm>
+#include <boost/json.hpp>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "tsdb/compact/compactor.h"
+#include "tsdb/compact/planner.h"
+#include "tsdb/db/db_impl.h"
+#include "tsdb/db/head_source.h"
+#include "util/log.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr auto kAppenderPoll = std::chrono::milliseconds(20);
+
+}  // namespace
+
+BlockWriteOptions Db::Impl::WriteOptions() {
+  BlockWriteOptions write;
+  write.segment_bytes = static_cast<uint64_t>(options.block_chunk_segment_bytes);
+  {
+    const std::lock_guard guard(reloadable_mutex);
+    write.float_encoding =
+        reloadable.float_encoding == FloatEncoding::kXor2 || options.start_timestamp_storage
+            ? ChunkEncoding::kXor2
+            : ChunkEncoding::kXor;
+  }
+  write.stop = stop_source.get_token();
+  return write;
+}
+
+// One block of [mint_ms, maxt_ms), after which the head lets go of everything before maxt_ms.
+Status Db::Impl::CompactHeadRange(int64_t mint_ms, int64_t maxt_ms) {
+  // Samples of running appenders may still belong into the block.
+  while (head->HasAppenderBelow(maxt_ms - 1)) {
+    if (Stopping()) return Status(ErrorCode::kCanceled, "the database is closing");
+    std::this_thread::sleep_for(kAppenderPoll);
+  }
+  BlockMeta meta = NewHeadBlockMeta(mint_ms, maxt_ms, clock.NowMillis());
+  const int64_t start = MonotonicNanos();
+  {
+    const std::unique_ptr<BlockSource> source = NewHeadSource(head.get());
+    BlockSource* const sources[] = {source.get()};
+    NARTHEX_RETURN_IF_ERROR(WriteBlock(files, options.path, sources, WriteOptions(), &meta)
+                                .WithPrefix("persist head block: "));
+  }
+  compactions.fetch_add(1, std::memory_order_relaxed);
+  if (meta.stats.samples > 0) {
+    LOG_INFO("write block completed", {"mint", meta.min_ms}, {"maxt", meta.max_ms},
+             {"ulid", meta.ulid.ToString()},
+             {"duration", FormatGoDuration(MonotonicNanos() - start)});
+    if (Status status = blocks->Reload(Limits()); !status.ok()) {
+      // Nobody may see half of the move: the head keeps its samples and the block goes.
+      static_cast<void>(files.RemoveAll(JoinPath(options.path, meta.ulid.ToString())));
+      return status.WithPrefix("reloadBlocks blocks: ");
+    }
+  }
+  return head->TruncateMemory(maxt_ms).WithPrefix("head memory truncate: ");
+}
+
+Status Db::Impl::CompactHead() {
+  int64_t last = INT64_MIN;
+  Status status;
+  const int64_t start = MonotonicNanos();
+  while (status.ok() && head->compactable() && compactions_enabled && !Stopping()) {
+    const int64_t mint = head->min_time_ms();
+    const int64_t maxt = RangeEnd(mint, options.min_block_duration_ms);
+    status = CompactHeadRange(mint, maxt);
+    if (status.ok()) last = maxt;
+  }
+  if (last != INT64_MIN) {
+    const int64_t took_ms = (MonotonicNanos() - start) / kNanosPerMilli;
+    if (took_ms > options.min_block_duration_ms) {
+      LOG_WARN(
+          "Head compaction took longer than the block time range, compactions are falling "
+          "behind and won't be able to catch up",
+          {"duration", FormatGoDuration(took_ms * kNanosPerMilli)});
+    }
+    Status truncated = head->TruncateWal(last).WithPrefix("WAL truncation in Compact: ");
+    if (status.ok()) status = std::move(truncated);
+  }
+  return status;
+}
+
+std::vector<BlockMeta> Db::Impl::PlannableBlocks() {
+  std::vector<BlockMeta> metas;
+  std::string uploaded;
+  if (!options.delay_compact_file.empty()) {
+    // A list that cannot be read names no block.
+    Result<std::string> text = files.ReadAll(options.delay_compact_file);
+    if (text.ok()) uploaded = *std::move(text);
+  }
+  boost::system::error_code parse_error;
+  const boost::json::value list = boost::json::parse(uploaded, parse_error);
+  const auto is_uploaded = [&](const Ulid& ulid) {
+    if (parse_error || !list.is_object()) return false;
+    const boost::json::value* names = list.as_object().if_contains("uploaded");
+    if (names == nullptr || !names->is_array()) return false;
+    const std::string text = ulid.ToString();
+    return std::any_of(names->as_array().begin(), names->as_array().end(), [&](const auto& name) {
+      return name.is_string() && std::string_view(name.as_string()) == text;
+    });
+  };
+  for (const auto& block : *blocks->Snapshot()) {
+    BlockMeta meta = block->meta();
+    if (!options.delay_compact_file.empty() && meta.compaction.level <= 1 &&
+        !is_uploaded(meta.ulid)) {
+      break;
+    }
+    metas.push_back(std::move(meta));
+  }
+  return metas;
+}
+
+Status Db::Impl::CompactBlocks() {
+  Compactor compactor(files, clock, options.path);
+  PlanOptions plan_options;
+  plan_options.ranges_ms = CompactionRanges(options.min_block_duration_ms, MaxBlockDuration());
+  plan_options.allow_overlapping = options.allow_overlapping_compaction;
+  while (compactions_enabled && !Stopping()) {
+    if (head->compactable()) {
+      LOG_WARN("aborting block compactions to persist the head block");
+      return {};
+    }
+    const std::vector<Ulid> plan = PlanCompaction(PlannableBlocks(), plan_options);
+    if (plan.empty()) return {};
+    std::vector<std::shared_ptr<Block>> parents;
+    for (const Ulid& ulid : plan) {
+      for (const auto& block : *blocks->Snapshot()) {
+        if (block->ulid() == ulid) parents.push_back(block);
+      }
+    }
+    Result<std::optional<Ulid>> made = compactor.Compact(parents, WriteOptions());
+    if (!made.ok()) {
+      // Marked as failed blocks change what is planned next.
+      return std::move(made).status().WithPrefix("compact blocks: ");
+    }
+    compactions.fetch_add(1, std::memory_order_relaxed);
+    if (Status status = blocks->Reload(Limits()); !status.ok()) {
+      if (made->has_value()) {
+        static_cast<void>(files.RemoveAll(JoinPath(options.path, (*made)->ToString())));
+      }
+      return status.WithPrefix("reloadBlocks after compact: ");
+    }
+  }
+  return {};
+}
+
+Status Db::Impl::Compact() {
+  const std::lock_guard guard(compaction_mutex);
+  compactions_triggered.fetch_add(1, std::memory_order_relaxed);
+  if (!compactions_enabled) {
+    compactions_skipped.fetch_add(1, std::memory_order_relaxed);
+    return {};
+  }
+  Status status = CompactHead();
+  if (status.ok()) status = CompactBlocks();
+  if (!status.ok() && status.code() != ErrorCode::kCanceled) {
+    compactions_failed.fetch_add(1, std::memory_order_relaxed);
+  }
+  return status;
+}
+
+Status Db::Impl::CleanTombstones() {
+  const std::lock_guard guard(compaction_mutex);
+  const int64_t start = MonotonicNanos();
+  Compactor compactor(files, clock, options.path);
+  for (;;) {
+    bool changed = false;
+    for (const auto& block : *blocks->Snapshot()) {
+      bool is_empty = false;
+      NARTHEX_TRY(const std::optional<Ulid> made,
+                  compactor.CleanTombstones(block, WriteOptions(), &is_empty));
+      if (is_empty) NARTHEX_RETURN_IF_ERROR(block->SetDeletable());
+      changed |= made.has_value() || is_empty;
+    }
+    if (!changed) break;
+    NARTHEX_RETURN_IF_ERROR(blocks->Reload(Limits()));
+  }
+  tombstone_cleanup_nanos.store(MonotonicNanos() - start, std::memory_order_relaxed);
+  return {};
+}
+
+Status Db::Impl::Snapshot(const std::string& directory, bool with_head) {
+  if (directory == options.path) {
+    return Status(ErrorCode::kInvalidInput, "cannot snapshot into base directory");
+  }
+  const std::lock_guard guard(compaction_mutex);
+  NARTHEX_RETURN_IF_ERROR(files.CreateDirectories(directory));
+  for (const auto& block : *blocks->Snapshot()) {
+    LOG_INFO("Snapshotting block", {"block", block->ulid().ToString()});
+    NARTHEX_RETURN_IF_ERROR(block->Snapshot(directory).WithPrefix(
+        "error snapshotting block: " + block->directory() + ": "));
+  }
+  if (!with_head || !head->initialized()) return {};
+  BlockMeta meta =
+      NewHeadBlockMeta(head->min_time_ms(), head->max_time_ms() + 1, clock.NowMillis());
+  const std::unique_ptr<BlockSource> source = NewHeadSource(head.get());
+  BlockSource* const sources[] = {source.get()};
+  return WriteBlock(files, directory, sources, WriteOptions(), &meta)
+      .WithPrefix("snapshot head block: ");
+}
+
+Status Db::Compact() {
+  return impl_->Compact();
+}
+Status Db::CleanTombstones() {
+  return impl_->CleanTombstones();
+}
+Status Db::Snapshot(const std::string& directory, bool with_head) {
+  return impl_->Snapshot(directory, with_head);
+}
+
+Status Db::CompactHeadForTest(int64_t max_time_ms) {
+  const std::lock_guard guard(impl_->compaction_mutex);
+  while (impl_->head->initialized() && impl_->head->min_time_ms() < max_time_ms) {
+    const int64_t mint = impl_->head->min_time_ms();
+    const int64_t maxt =
+        std::min(RangeEnd(mint, impl_->options.min_block_duration_ms), max_time_ms);
+    NARTHEX_RETURN_IF_ERROR(impl_->CompactHeadRange(mint, maxt));
+    if (impl_->head->min_time_ms() <= mint) break;
+  }
+  return impl_->head->TruncateWal(impl_->head->min_time_ms());
+}
+
+}  // namespace narthex::tsdb

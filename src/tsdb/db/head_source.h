@@ -1,0 +1,14 @@
+// The head as a source of blocks.
+#pragma once
+
+#include <memory>
+
+#include "tsdb/compact/block_source.h"
+#include "tsdb/head/head.h"
+
+namespace narthex::tsdb {
+
+// Samples that came in order, without deleted ones. `head` is not truncated while the source lives.
+std::unique_ptr<BlockSource> NewHeadSource(const Head* head);
+
+}  // namespace narthex::tsdb
