@@ -331,6 +331,9 @@ Result<Config> LoadConfigFile(const std::string& path, const ConfigLoadOptions& 
 Result<std::vector<RelabelConfig>> ParseRelabelConfigs(std::string_view yaml,
                                                        NameValidation scheme);
 
+// The YAML format of file discovery. Errors: those of the reader, or `nil target group item found`.
+Result<std::vector<StaticGroup>> ParseStaticGroups(std::string_view yaml);
+
 // All scrape configs: those of the main file and, read anew, those of scrape_config_files.
 Result<std::vector<ScrapeConfig>> ResolveScrapeConfigs(const Config& config,
                                                        FileSystem& files = FileSystem::Posix());

@@ -1,4 +1,5 @@
 // Tables of static, file, http and dns discovery.
+#include "config/config.h"
 #include "config/sd_schema.h"
 #include "util/strings.h"
 
@@ -195,6 +196,17 @@ struct Schema<HttpSdConfig> {
     return config.http_client.Validate();
   }
 };
+
+Result<std::vector<StaticGroup>> ParseStaticGroups(std::string_view yaml) {
+  std::vector<std::optional<StaticGroup>> read;
+  NARTHEX_RETURN_IF_ERROR(ReadYaml(yaml, {}, read));
+  std::vector<StaticGroup> groups;
+  for (std::optional<StaticGroup>& group : read) {
+    if (!group) return Invalid("nil target group item found");
+    groups.push_back(*std::move(group));
+  }
+  return groups;
+}
 
 std::vector<SdMechanism> BasicSdMechanisms() {
   return {StaticMechanism(), MakeSdMechanism<DnsSdConfig>(), MakeSdMechanism<FileSdConfig>(),

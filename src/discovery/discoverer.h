@@ -69,7 +69,7 @@ class DiscoveryRegistry {
 // and counts.
 class RefreshDiscoverer : public Discoverer {
  public:
-  // The outcome of one refresh: all groups there are.
+  // The outcome of one refresh. Groups that are not in it stay as they are.
   using Done = std::function<void(Result<std::vector<TargetGroup>>)>;
 
   RefreshDiscoverer(std::string mechanism, std::string set_name, int64_t interval_nanos,
@@ -82,12 +82,14 @@ class RefreshDiscoverer : public Discoverer {
   // Starts one refresh; calls `done` once, from any thread, also straight away. At most one refresh
   // is under way: a tick that meets a running one is skipped.
   virtual void Refresh(Done done) = 0;
+  // A last look at the groups of a refresh that went well, on the loop.
+  virtual void BeforePublish(std::vector<TargetGroup>&) {}
   DiscoveryEnvironment& environment() { return environment_; }
 
  private:
   struct Shared;
   void Tick();
-  void Finish(int64_t started_nanos, Result<std::vector<TargetGroup>> outcome);
+  void Finish(Result<std::vector<TargetGroup>> outcome);
 
   const std::string mechanism_;
   const std::string set_name_;
@@ -96,6 +98,7 @@ class RefreshDiscoverer : public Discoverer {
   TargetGroupSink sink_;
   std::shared_ptr<Shared> shared_;  // Outlives us in answers that are still under way.
   TaskLoop::TimerId timer_ = 0;
+  int64_t started_nanos_ = 0;
   bool refreshing_ = false;
 };
 

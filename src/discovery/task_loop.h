@@ -31,6 +31,8 @@ class TaskLoop {
   virtual TimerId PostAfter(int64_t delay_nanos, Task task) = 0;
   // From the loop: the task does not run any more. From elsewhere it may just be running.
   virtual void Cancel(TimerId id) = 0;
+  // Runs the task on the loop and returns when it is done; straight away when called on the loop.
+  virtual void RunAndWait(Task task) = 0;
   // The loop's idea of time, monotonic.
   virtual int64_t NowNanos() const = 0;
 };
@@ -42,9 +44,8 @@ class ThreadTaskLoop : public TaskLoop {
   ~ThreadTaskLoop() override;
   TimerId PostAfter(int64_t delay_nanos, Task task) override;
   void Cancel(TimerId id) override;
+  void RunAndWait(Task task) override;
   int64_t NowNanos() const override { return MonotonicNanos(); }
-  // Runs the task on the loop and waits for it. Not from the loop itself.
-  void RunAndWait(Task task);
 
  private:
   void Run();
@@ -63,6 +64,7 @@ class ManualTaskLoop : public TaskLoop {
  public:
   TimerId PostAfter(int64_t delay_nanos, Task task) override;
   void Cancel(TimerId id) override;
+  void RunAndWait(Task task) override { task(); }
   int64_t NowNanos() const override;
   // Moves time forward and runs everything that falls due on the way, in order.
   void Advance(int64_t nanos);
