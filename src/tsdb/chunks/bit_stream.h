@@ -74,7 +74,8 @@ class BitReader {
     Refill();
     return high << (bits - 32) | Take(bits - 32);
   }
-  uint64_t ReadUvarint() {
+  // Inlined everywhere: a reader whose address is taken cannot live in registers.
+  [[gnu::always_inline]] uint64_t ReadUvarint() {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
       const uint64_t byte = Read(8);
@@ -87,7 +88,7 @@ class BitReader {
     malformed_ = true;
     return 0;
   }
-  int64_t ReadVarint() { return ZigZagDecode(ReadUvarint()); }
+  [[gnu::always_inline]] int64_t ReadVarint() { return ZigZagDecode(ReadUvarint()); }
 
   // More was read than there was, or a varint had no end.
   bool overrun() const { return malformed_ || valid_ < past_bits_; }
