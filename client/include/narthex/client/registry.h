@@ -1,0 +1,82 @@
+// A set of collectors that are exposed together.
+//
+//   static narthex::client::Counter requests{"http_requests_total", "Requests served."};  //
+//   default narthex::client::Registry registry; // own narthex::client::Counter errors{registry,
+//   {"errors_total", "Errors seen."}};
+//
+// Declaring the same metric twice in one registry (equal name, help, labels and type) gives the
+// same metric. A declaration that clashes with another, or whose name is invalid, is a bug:
+// constructors of metrics print the reason and abort. Where names come from outside the program,
+// use the static Declare() functions of the metrics and Register(), which return the error.
+//
+// Threads: everything may be called from any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "narthex/client/collector.h"
+#include "narthex/client/names.h"
+#include "narthex/client/status.h"
+
+namespace narthex::client {
+
+namespace detail {
+class FamilyCore;
+}
+
+// What one collection gave: sorted by name, series sorted by label values. `errors` says what had
+// to be left out; the rest is good.
+struct GatherResult {
+  std::vector<MetricFamily> families;
+  std::vector<std::string> errors;
+};
+
+// Keeps a collector registered for as long as it lives.
+class Registration {
+ public:
+  Registration() = default;
+  Registration(Registration&& other) noexcept;
+  Registration& operator=(Registration&& other) noexcept;
+  ~Registration();
+  // Unregisters now.
+  void Release();
+
+ private:
+  friend class Registry;
+  struct State;
+  std::weak_ptr<State> state_;
+  const Collector* collector_ = nullptr;
+};
+
+class Registry {
+ public:
+  // `validation`: which names declarations may use.
+  explicit Registry(NameValidation validation = NameValidation::kUtf8);
+  ~Registry();
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  // The registry of metrics that are declared without one. Never destroyed.
+  static Registry& Default();
+
+  // Errors have the words of client_golang. A collector may be in several registries.
+  Status Register(std::shared_ptr<Collector> collector);
+  // The same, undone when the returned object dies. The registry may die first.
+  Result<Registration> RegisterScoped(std::shared_ptr<Collector> collector);
+  // False when it was not registered. A collection that is running may still ask it.
+  bool Unregister(const Collector* collector);
+
+  GatherResult Gather() const;
+
+  // For the metrics: registers `family`, or gives the equal one that is there already.
+  Result<std::shared_ptr<detail::FamilyCore>> RegisterFamily(
+      std::shared_ptr<detail::FamilyCore> family);
+
+ private:
+  std::shared_ptr<Registration::State> state_;
+};
+
+}  // namespace narthex::client
