@@ -240,7 +240,8 @@ class OpenMetricsParser final : public Parser {
   bool TakeKnownSeries(size_t length, uint64_t hash) override {
     const std::string_view body = lexer_.body();
     const size_t at = lexer_.at();
-    if (!lexer_.between_lines() || at + length >= body.size() || body[at + length] != ' ') {
+    if (!lexer_.between_lines() || at + length >= body.size() || body[at] == '#' ||
+        body[at + length] != ' ') {
       return false;
     }
     if (FastHash64(body.substr(at, length)) != hash) return false;

@@ -232,8 +232,8 @@ class TextParser final : public Parser {
   bool TakeKnownSeries(size_t length, uint64_t hash) override {
     const std::string_view body = lexer_.body();
     const size_t at = lexer_.at();
-    // Strictly less: the line break is still to come.
-    if (at + length >= body.size() || !IsBlank(body[at + length])) return false;
+    // Strictly less: the line break is still to come. Metadata lines are no series.
+    if (at + length >= body.size() || body[at] == '#' || !IsBlank(body[at + length])) return false;
     if (FastHash64(body.substr(at, length)) != hash) return false;
     return TakeValue(body.data() + at + length);
   }
