@@ -41,6 +41,7 @@ namespace narthex::promql {
 
 class QueryGate;
 class QueryLog;
+struct Plan;
 
 // Limits of the feature query-cost; 0: none.
 struct QueryCostLimits {
@@ -132,8 +133,13 @@ class Engine {
 
  private:
   struct Request;
-  Result<QueryResult> Run(const Request& request);
-  Result<QueryResult> Execute(const Request& request, QueryStats* stats);
+  Result<Request> Prepare(storage::Queryable& store, std::string_view query,
+                          const QueryOptions& options);
+  Status Parse(Request* request);
+  Result<QueryResult> RunRange(Request* request, int64_t start_ms, int64_t end_ms, int64_t step_ms);
+  Result<QueryResult> Run(Request* request);
+  Result<QueryResult> Execute(const Request& request, const Plan& plan, int64_t lookback_ms,
+                              QueryStats* stats);
   void WriteLog(const Request& request, const Status& status, const QueryStats& stats);
 
   EngineOptions options_;

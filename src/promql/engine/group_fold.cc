@@ -1,0 +1,323 @@
+#include "promql/engine/group_fold.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/float_histogram_ops.h"
+#include "promql/engine/kahan.h"
+#include "promql/engine/quantile.h"
+
+namespace narthex::promql {
+namespace {
+
+bool KeepsHistograms(AggregateOp op) {
+  return op == AggregateOp::kSum || op == AggregateOp::kAvg;
+}
+bool CountsHistograms(AggregateOp op) {
+  return op == AggregateOp::kCount || op == AggregateOp::kGroup;
+}
+
+// The bits of word `w` that lie in [begin, end).
+uint64_t WordMask(size_t w, size_t begin, size_t end) {
+  const size_t first = w * 64;
+  uint64_t mask = ~uint64_t{0};
+  if (begin > first) mask &= ~uint64_t{0} << (begin - first);
+  if (end < first + 64) mask &= (uint64_t{1} << (end - first)) - 1;
+  return mask;
+}
+
+template <typename Visit>
+void ForEachBit(uint64_t word, size_t base, Visit&& visit) {
+  for (; word != 0; word &= word - 1) visit(base + static_cast<size_t>(std::countr_zero(word)));
+}
+
+}  // namespace
+
+GroupFold::GroupFold(AggregateOp op, size_t groups, size_t steps, PositionRange position)
+    : op_(op), steps_(steps), words_((steps + 63) / 64), position_(position) {
+  const size_t cells = groups * steps;
+  seen_.resize(groups * words_);
+  drop_name_.resize(groups);
+  cells_.resize(groups);
+  switch (op) {
+    case AggregateOp::kAvg:
+      float_seen_.resize(groups * words_);
+      incremental_.resize(groups * words_);
+      value_.resize(cells);
+      extra_.resize(cells);
+      count_.resize(cells);
+      break;
+    case AggregateOp::kSum:
+      float_seen_.resize(groups * words_);
+      value_.resize(cells);
+      extra_.resize(cells);
+      break;
+    case AggregateOp::kStddev:
+    case AggregateOp::kStdvar:
+      value_.resize(cells);
+      extra_.resize(cells);
+      count_.resize(cells);
+      break;
+    case AggregateOp::kCount: count_.resize(cells); break;
+    case AggregateOp::kMin:
+    case AggregateOp::kMax: value_.resize(cells); break;
+    case AggregateOp::kQuantile: samples_.resize(cells); break;
+    default: break;
+  }
+}
+
+void GroupFold::Prepare(size_t group, const StepColumn& column) {
+  if (!column.has_histograms() || !KeepsHistograms(op_) || cells_[group] != nullptr) return;
+  cells_[group] = std::make_unique<Cells>(steps_);
+}
+
+void GroupFold::AddAvg(size_t cell, double value, bool first) {
+  uint64_t& incremental = incremental_[cell / steps_ * words_ + cell % steps_ / 64];
+  const uint64_t bit = uint64_t{1} << (cell % steps_ % 64);
+  double& sum = value_[cell];
+  double& c = extra_[cell];
+  double& count = count_[cell];
+  ++count;
+  if (first) {
+    sum = value;
+    return;
+  }
+  if ((incremental & bit) == 0) {
+    double new_sum = sum;
+    double new_c = c;
+    KahanInc(value, &new_sum, &new_c);
+    if (!std::isinf(new_sum)) {
+      sum = new_sum;
+      c = new_c;
+      return;
+    }
+    // The sum would overflow: from here on the mean is kept in its place.
+    incremental |= bit;
+    sum /= count - 1;
+    c /= count - 1;
+  }
+  const double q = (count - 1) / count;
+  sum *= q;
+  c *= q;
+  KahanInc(value / count, &sum, &c);
+}
+
+void GroupFold::AddFloat(size_t cell, double value, bool first) {
+  switch (op_) {
+    case AggregateOp::kSum: KahanInc(value, &value_[cell], &extra_[cell]); break;
+    case AggregateOp::kAvg: AddAvg(cell, value, first); break;
+    case AggregateOp::kCount: ++count_[cell]; break;
+    case AggregateOp::kMin:
+      if (first || value_[cell] > value || std::isnan(value_[cell])) value_[cell] = value;
+      break;
+    case AggregateOp::kMax:
+      if (first || value_[cell] < value || std::isnan(value_[cell])) value_[cell] = value;
+      break;
+    case AggregateOp::kStddev:
+    case AggregateOp::kStdvar: {
+      double& count = count_[cell];
+      double& mean = extra_[cell];
+      ++count;
+      if (first) {
+        mean = value;
+        value_[cell] = std::isfinite(value) ? 0 : std::nan("");
+        break;
+      }
+      const double delta = value - mean;
+      mean += delta / count;
+      value_[cell] += delta * (value - mean);
+      break;
+    }
+    case AggregateOp::kQuantile: samples_[cell].push_back(value); break;
+    default: break;
+  }
+}
+
+void GroupFold::AddFloats(size_t group, const StepColumn& column, size_t begin, size_t end) {
+  const double* values = column.values();
+  for (size_t w = begin / 64; w * 64 < end; ++w) {
+    const uint64_t mask = WordMask(w, begin, end);
+    const uint64_t present = column.present()[w] & mask;
+    uint64_t& seen_word = seen_[group * words_ + w];
+    const uint64_t before = seen_word;
+    seen_word |= present;
+    if (!float_seen_.empty()) float_seen_[group * words_ + w] |= present;
+    const size_t base = w * 64;
+    if (op_ == AggregateOp::kSum && present == ~uint64_t{0}) {
+      // The way of nearly all data: no gaps, no branches.
+      double* sums = &value_[At(group, base)];
+      double* errors = &extra_[At(group, base)];
+      const double* from = values + base;
+      for (size_t i = 0; i < 64; ++i) KahanInc(from[i], &sums[i], &errors[i]);
+      continue;
+    }
+    ForEachBit(present, base, [&](size_t step) {
+      AddFloat(At(group, step), values[step], (before >> (step - base) & 1) == 0);
+    });
+  }
+}
+
+Status GroupFold::Add(size_t group, const StepColumn& column, std::string_view metric,
+                      bool drop_name, size_t begin, size_t end, Annotations* annotations) {
+  if (begin == 0 && drop_name) drop_name_[group] = 1;
+  if (!column.has_histograms()) {
+    AddFloats(group, column, begin, end);
+    return {};
+  }
+  for (size_t step = begin; step < end; ++step) {
+    if (!column.has(step)) continue;
+    const HistogramPtr& histogram = column.histogram(step);
+    uint64_t& seen_word = seen_[group * words_ + step / 64];
+    const uint64_t bit = uint64_t{1} << (step % 64);
+    const bool first = (seen_word & bit) == 0;
+    if (histogram == nullptr) {
+      const HistogramCell* cell = Cell(group, step);
+      if (cell != nullptr && cell->incompatible) continue;
+      seen_word |= bit;
+      const bool first_float =
+          float_seen_.empty() || (float_seen_[group * words_ + step / 64] & bit) == 0;
+      if (!float_seen_.empty()) float_seen_[group * words_ + step / 64] |= bit;
+      AddFloat(At(group, step), column.value(step), first && first_float);
+      continue;
+    }
+    if (CountsHistograms(op_)) {
+      seen_word |= bit;
+      AddFloat(At(group, step), 0, first);
+    } else if (KeepsHistograms(op_)) {
+      seen_word |= bit;
+      NARTHEX_RETURN_IF_ERROR(AddHistogram(group, step, *histogram, metric, annotations));
+    } else {
+      annotations->Info(
+          "ignored histogram in " + std::string(AggregateOpName(op_)) + " aggregation", position_);
+    }
+  }
+  return {};
+}
+
+Status GroupFold::AddHistogram(size_t group, size_t step, const FloatHistogram& histogram,
+                               std::string_view metric, Annotations* annotations) {
+  std::unique_ptr<HistogramCell>& slot = (*cells_[group])[step];
+  if (slot == nullptr) {
+    slot = std::make_unique<HistogramCell>();
+    slot->value = histogram;
+    slot->count = 1;
+    slot->reset = histogram.counter_reset_hint == CounterResetHint::kReset;
+    slot->not_reset = histogram.counter_reset_hint == CounterResetHint::kNotReset;
+    return {};
+  }
+  if (slot->incompatible) return {};
+  ++slot->count;
+  slot->reset = slot->reset || histogram.counter_reset_hint == CounterResetHint::kReset;
+  slot->not_reset = slot->not_reset || histogram.counter_reset_hint == CounterResetHint::kNotReset;
+  return FoldHistogram(slot.get(), histogram, metric, annotations);
+}
+
+Status GroupFold::FoldHistogram(HistogramCell* cell, const FloatHistogram& histogram,
+                                std::string_view metric, Annotations* annotations) {
+  const auto merged = [&](const Result<HistogramMerge>& merge) -> Result<bool> {
+    if (merge.ok()) {
+      if (merge->bounds_reconciled) {
+        annotations->MismatchedCustomBuckets(HistogramOperation::kAggregation, position_);
+      }
+      return true;
+    }
+    if (merge.status().message() != kIncompatibleSchemasText) return merge.status();
+    annotations->MixedExponentialCustom(metric, position_);
+    cell->incompatible = true;
+    return false;
+  };
+  if (op_ == AggregateOp::kSum) {
+    NARTHEX_TRY(const bool ok,
+                merged(KahanAddHistogram(&cell->value, histogram, &cell->compensation)));
+    (void)ok;
+    return {};
+  }
+  const double count = cell->count;
+  if (!cell->incremental) {
+    FloatHistogram sum = cell->value;
+    std::optional<FloatHistogram> compensation = cell->compensation;
+    NARTHEX_TRY(const bool ok, merged(KahanAddHistogram(&sum, histogram, &compensation)));
+    if (!ok) return {};
+    if (!HasOverflow(sum)) {
+      cell->value = std::move(sum);
+      cell->compensation = std::move(compensation);
+      return {};
+    }
+    cell->incremental = true;
+    cell->mean = cell->value;
+    DivHistogram(&cell->mean, count - 1);
+    if (cell->compensation.has_value()) DivHistogram(&*cell->compensation, count - 1);
+  }
+  const double q = (count - 1) / count;
+  if (cell->compensation.has_value()) MulHistogram(&*cell->compensation, q);
+  FloatHistogram part = histogram;
+  DivHistogram(&part, count);
+  MulHistogram(&cell->mean, q);
+  NARTHEX_TRY(const bool ok, merged(KahanAddHistogram(&cell->mean, part, &cell->compensation)));
+  (void)ok;
+  return {};
+}
+
+HistogramPtr GroupFold::FinishHistogram(HistogramCell* cell) const {
+  FloatHistogram result = std::move(cell->value);
+  if (op_ == AggregateOp::kAvg) {
+    if (cell->incremental) {
+      result = std::move(cell->mean);
+    } else {
+      DivHistogram(&result, cell->count);
+      if (cell->compensation.has_value()) DivHistogram(&*cell->compensation, cell->count);
+    }
+  }
+  if (cell->compensation.has_value()) {
+    // Its layout followed the sum's, so this cannot fail.
+    [[maybe_unused]] const auto merge = narthex::AddHistogram(&result, *cell->compensation);
+  }
+  CompactHistogram(&result, 0);
+  return std::make_shared<const FloatHistogram>(std::move(result));
+}
+
+StepColumn GroupFold::Finish(size_t group, const std::vector<double>* quantile,
+                             Annotations* annotations) {
+  StepColumn out(steps_);
+  for (size_t step = 0; step < steps_; ++step) {
+    if (!seen(group, step)) continue;
+    const size_t cell = At(group, step);
+    HistogramCell* histogram = Cell(group, step);
+    if (histogram != nullptr) {
+      const bool floats = (float_seen_[group * words_ + step / 64] >> (step % 64) & 1) != 0;
+      if (floats) {
+        annotations->Warn("encountered a mix of histograms and floats for aggregation", position_);
+        continue;
+      }
+      if (histogram->incompatible) continue;
+      if (histogram->reset && histogram->not_reset) {
+        annotations->CounterResetCollision(HistogramOperation::kAggregation, position_);
+      }
+      out.SetHistogram(step, FinishHistogram(histogram));
+      continue;
+    }
+    double result = 0;
+    switch (op_) {
+      case AggregateOp::kSum: result = value_[cell] + extra_[cell]; break;
+      case AggregateOp::kAvg:
+        if ((incremental_[group * words_ + step / 64] >> (step % 64) & 1) != 0) {
+          result = value_[cell] + extra_[cell];
+        } else {
+          result = value_[cell] / count_[cell] + extra_[cell] / count_[cell];
+        }
+        break;
+      case AggregateOp::kCount: result = count_[cell]; break;
+      case AggregateOp::kGroup: result = 1; break;
+      case AggregateOp::kMin:
+      case AggregateOp::kMax: result = value_[cell]; break;
+      case AggregateOp::kStdvar: result = value_[cell] / count_[cell]; break;
+      case AggregateOp::kStddev: result = std::sqrt(value_[cell] / count_[cell]); break;
+      case AggregateOp::kQuantile: result = Quantile((*quantile)[step], samples_[cell]); break;
+      default: break;
+    }
+    out.Set(step, result);
+  }
+  return out;
+}
+
+}  // namespace narthex::promql

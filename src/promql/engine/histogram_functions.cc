@@ -1,0 +1,311 @@
+// histogram_*() functions over native and classic histograms.
+#include <cmath>
+#include <cstring>
+
+#include "promql/engine/evaluator.h"
+#include "promql/engine/quantile.h"
+#include "util/numbers.h"
+#include "util/strings.h"
+
+namespace narthex::promql {
+namespace {
+
+// An instant vector taken apart: series with native histograms, and groups of classic buckets that
+// differ in `le` only. Where both describe the same histogram at a step, neither counts.
+class HistogramInput {
+ public:
+  HistogramInput(const VectorValue& vector, size_t steps, PositionRange position, bool named,
+                 Annotations* annotations)
+      : vector_(vector),
+        steps_(steps),
+        position_(position),
+        named_(named),
+        annotations_(annotations),
+        by_le_({std::string(kBucketLabel)}, /*keep=*/false),
+        index_(&by_le_) {
+    for (size_t i = 0; i < vector_.size(); ++i) AddSeries(i);
+    DropConflicts();
+  }
+
+  // One output series for each native one: fn(histogram, metric, step).
+  template <typename Labeler, typename Fn>
+  void Native(Labeler&& labels, Fn&& fn, VectorValue* out) const {
+    for (const NativeSeries& native : natives_) {
+      const VectorSeries& series = vector_[native.series];
+      const std::string_view metric = MetricOf(series.labels);
+      StepColumn column(steps_);
+      series.column.ForEach([&](size_t step) {
+        const HistogramPtr& histogram = series.column.histogram(step);
+        if (histogram == nullptr || native.conflicts.has(step)) return;
+        column.Set(step, fn(*histogram, metric, step));
+      });
+      if (!column.empty()) out->push_back({labels(series.labels), true, std::move(column)});
+    }
+  }
+
+  // One output series for each group: fn(buckets, metric, step).
+  template <typename Labeler, typename Fn>
+  void Classic(Labeler&& labels, Fn&& fn, VectorValue* out) const {
+    std::vector<ClassicBucket> buckets;
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      const Group& group = groups_[g];
+      const Labels projected = by_le_.Project(index_.representative(g));
+      const std::string_view metric = MetricOf(projected);
+      StepColumn column(steps_);
+      for (size_t step = 0; step < steps_; ++step) {
+        if (group.conflicts.has(step)) continue;
+        buckets.clear();
+        for (const Bucket& bucket : group.buckets) {
+          const StepColumn& from = vector_[bucket.series].column;
+          if (from.has(step) && from.histogram(step) == nullptr) {
+            buckets.push_back({bucket.upper_bound, from.value(step)});
+          }
+        }
+        if (!buckets.empty()) column.Set(step, fn(&buckets, metric, step));
+      }
+      if (!column.empty()) out->push_back({labels(projected), true, std::move(column)});
+    }
+  }
+
+ private:
+  struct NativeSeries {
+    size_t series;
+    StepColumn conflicts;
+  };
+  struct Bucket {
+    size_t series;
+    double upper_bound;
+  };
+  struct Group {
+    std::vector<Bucket> buckets;
+    StepColumn conflicts;
+  };
+
+  std::string_view MetricOf(const Labels& labels) const {
+    return named_ ? labels.metric_name() : std::string_view();
+  }
+
+  void AddSeries(size_t i) {
+    const VectorSeries& series = vector_[i];
+    bool floats = false;
+    bool histograms = false;
+    series.column.ForEach([&](size_t step) {
+      (series.column.histogram(step) == nullptr ? floats : histograms) = true;
+    });
+    if (histograms) natives_.push_back({i, StepColumn(steps_)});
+    if (!floats) return;
+    const std::string_view le = series.labels.Get(kBucketLabel);
+    bool out_of_range = false;
+    const std::optional<double> bound = ParseFloat(le, &out_of_range);
+    if (!bound.has_value() || out_of_range || std::isnan(*bound)) {
+      annotations_->Warn("bucket label \"le\" is missing or has a malformed value of " +
+                             GoQuote(le) + ForMetric(MetricOf(series.labels)),
+                         position_);
+      return;
+    }
+    const size_t group = index_.Add(series.labels);
+    if (group == groups_.size()) groups_.push_back({{}, StepColumn(steps_)});
+    groups_[group].buckets.push_back({i, *bound});
+  }
+
+  void DropConflicts() {
+    if (natives_.empty() || groups_.empty()) return;
+    for (NativeSeries& native : natives_) {
+      const VectorSeries& series = vector_[native.series];
+      if (series.labels.Has(kBucketLabel)) continue;
+      for (size_t g = 0; g < groups_.size(); ++g) {
+        if (!by_le_.SameProjection(index_.representative(g), series.labels)) continue;
+        series.column.ForEach([&](size_t step) {
+          if (series.column.histogram(step) == nullptr || !HasBuckets(groups_[g], step)) return;
+          annotations_->Warn("vector contains a mix of classic and native histograms" +
+                                 ForMetric(MetricOf(series.labels)),
+                             position_);
+          native.conflicts.Set(step, 1);
+          groups_[g].conflicts.Set(step, 1);
+        });
+      }
+    }
+  }
+
+  bool HasBuckets(const Group& group, size_t step) const {
+    for (const Bucket& bucket : group.buckets) {
+      const StepColumn& column = vector_[bucket.series].column;
+      if (column.has(step) && column.histogram(step) == nullptr) return true;
+    }
+    return false;
+  }
+
+  const VectorValue& vector_;
+  size_t steps_;
+  PositionRange position_;
+  bool named_;
+  Annotations* annotations_;
+  LabelProjection by_le_;
+  ProjectionIndex index_;
+  std::vector<NativeSeries> natives_;
+  std::vector<Group> groups_;
+};
+
+}  // namespace
+
+// histogram_count, _sum, _avg, _stddev, _stdvar: native histograms only.
+Result<Value> Evaluator::EvalHistogramFloat(const Call& call) {
+  const std::string_view name = call.function->name;
+  double (*fn)(const FloatHistogram&) = nullptr;
+  if (name == "histogram_count") fn = [](const FloatHistogram& h) { return h.count; };
+  if (name == "histogram_sum") fn = [](const FloatHistogram& h) { return h.sum; };
+  if (name == "histogram_avg") fn = [](const FloatHistogram& h) { return h.sum / h.count; };
+  if (name == "histogram_stdvar") fn = [](const FloatHistogram& h) { return HistogramVariance(h); };
+  if (name == "histogram_stddev") {
+    fn = [](const FloatHistogram& h) { return std::sqrt(HistogramVariance(h)); };
+  }
+  const size_t before = query_->current_samples;
+  NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
+  VectorValue output;
+  for (const VectorSeries& series : input.vector) {
+    if (!series.column.has_histograms()) continue;
+    StepColumn column(steps_);
+    series.column.ForEach([&](size_t step) {
+      const HistogramPtr& histogram = series.column.histogram(step);
+      if (histogram != nullptr) column.Set(step, fn(*histogram));
+    });
+    output.push_back({ResultLabels(series.labels), true, std::move(column)});
+  }
+  const VectorValue* const inputs[] = {&input.vector};
+  return FinishVector(std::move(output), before, inputs, 0);
+}
+
+Result<Value> Evaluator::EvalHistogramQuantile(const Call& call) {
+  const size_t before = query_->current_samples;
+  NARTHEX_TRY(const Value q, Eval(*call.arguments[0]));
+  NARTHEX_TRY(const Value input, Eval(*call.arguments[1]));
+  const PositionRange position = call.arguments[1]->position;
+  Annotations* annotations = &query_->annotations;
+  for (const double quantile : q.scalar) {
+    if (std::isnan(quantile) || quantile < 0 || quantile > 1) {
+      annotations->InvalidQuantile(quantile, call.arguments[0]->position);
+    }
+  }
+  const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
+                                  annotations);
+  const auto labels = [this](const Labels& from) { return ResultLabels(from); };
+  VectorValue output;
+  histograms.Native(
+      labels,
+      [&](const FloatHistogram& histogram, std::string_view metric, size_t step) {
+        return HistogramQuantile(q.scalar[step], histogram, metric, position, annotations);
+      },
+      &output);
+  histograms.Classic(
+      labels,
+      [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
+        const BucketQuantileResult result = BucketQuantile(q.scalar[step], buckets);
+        if (result.forced_monotonic) {
+          annotations->ForcedMonotonicity(metric, position, grid_.TimeAt(step), result.bucket_min,
+                                          result.bucket_max, result.diff_max);
+        }
+        return result.value;
+      },
+      &output);
+  const VectorValue* const inputs[] = {&input.vector};
+  return FinishVector(std::move(output), before, inputs, 1);
+}
+
+Result<Value> Evaluator::EvalHistogramFraction(const Call& call) {
+  const size_t before = query_->current_samples;
+  NARTHEX_TRY(const Value lower, Eval(*call.arguments[0]));
+  NARTHEX_TRY(const Value upper, Eval(*call.arguments[1]));
+  NARTHEX_TRY(const Value input, Eval(*call.arguments[2]));
+  const PositionRange position = call.arguments[2]->position;
+  const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
+                                  &query_->annotations);
+  const auto labels = [this](const Labels& from) { return ResultLabels(from); };
+  VectorValue output;
+  histograms.Native(
+      labels,
+      [&](const FloatHistogram& histogram, std::string_view metric, size_t step) {
+        return HistogramFraction(lower.scalar[step], upper.scalar[step], histogram, metric,
+                                 position, &query_->annotations);
+      },
+      &output);
+  histograms.Classic(
+      labels,
+      [&](std::vector<ClassicBucket>* buckets, std::string_view, size_t step) {
+        return BucketFraction(lower.scalar[step], upper.scalar[step], buckets);
+      },
+      &output);
+  const VectorValue* const inputs[] = {&input.vector};
+  return FinishVector(std::move(output), before, inputs, 2);
+}
+
+Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
+  const size_t before = query_->current_samples;
+  NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
+  const std::string& label = call.arguments[1]->As<StringLiteral>().value;
+  std::vector<std::vector<double>> quantiles;
+  Annotations* annotations = &query_->annotations;
+  for (size_t i = 2; i < call.arguments.size(); ++i) {
+    NARTHEX_TRY(Value q, Eval(*call.arguments[i]));
+    for (const double quantile : q.scalar) {
+      if (std::isnan(quantile) || quantile < 0 || quantile > 1) {
+        annotations->InvalidQuantile(quantile, call.arguments[i]->position);
+      }
+    }
+    quantiles.push_back(std::move(q.scalar));
+  }
+  const PositionRange position = call.arguments[0]->position;
+  const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
+                                  annotations);
+  VectorValue output;
+  for (const std::vector<double>& q : quantiles) {
+    // The label follows the value, which may change with the steps; then each value makes its own
+    // series.
+    std::vector<double> distinct;
+    const auto same = [](double a, double b) {
+      return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b));
+    };
+    for (const double value : q) {
+      bool known = false;
+      for (const double other : distinct) known = known || same(value, other);
+      if (!known) distinct.push_back(value);
+    }
+    for (const double value : distinct) {
+      VectorValue one;
+      const auto labels = [&](const Labels& from) {
+        LabelsBuilder builder(ResultLabels(from));
+        builder.Set(label, std::isnan(value) ? "NaN" : FormatOpenMetricsFloat(value));
+        return builder.Build();
+      };
+      histograms.Native(
+          labels,
+          [&](const FloatHistogram& histogram, std::string_view metric, size_t step) {
+            if (!same(q[step], value)) return 0.0;
+            return HistogramQuantile(value, histogram, metric, position, annotations);
+          },
+          &one);
+      histograms.Classic(
+          labels,
+          [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
+            if (!same(q[step], value)) return 0.0;
+            const BucketQuantileResult result = BucketQuantile(value, buckets);
+            if (result.forced_monotonic) {
+              annotations->ForcedMonotonicity(metric, position, grid_.TimeAt(step),
+                                              result.bucket_min, result.bucket_max,
+                                              result.diff_max);
+            }
+            return result.value;
+          },
+          &one);
+      for (VectorSeries& series : one) {
+        for (size_t step = 0; distinct.size() > 1 && step < steps_; ++step) {
+          if (!same(q[step], value)) series.column.Clear(step);
+        }
+        output.push_back(std::move(series));
+      }
+    }
+  }
+  const VectorValue* const inputs[] = {&input.vector};
+  return FinishVector(std::move(output), before, inputs, quantiles.size());
+}
+
+}  // namespace narthex::promql

@@ -1,0 +1,135 @@
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "promql/engine/evaluator.h"
+#include "util/thread_pool.h"
+
+namespace narthex::promql {
+namespace {
+
+// Values of one batch of columns: small enough for the last-level cache, large enough to keep all
+// threads busy.
+constexpr size_t kBatchValues = 512 * 1024;
+constexpr size_t kBatchSeriesMin = 64;
+constexpr size_t kBatchSeriesMax = 8192;
+// Below this much work threads cost more than they save.
+constexpr size_t kParallelValuesMin = 16 * 1024;
+// Series that a thread takes at a time.
+constexpr size_t kChunk = 8;
+
+// The failure of the first series, whichever thread met it.
+class FirstError {
+ public:
+  void Set(size_t series, Status status) {
+    const std::lock_guard lock(mutex_);
+    if (!status_.ok() && series_ < series) return;
+    series_ = series;
+    status_ = std::move(status);
+    failed_.store(true, std::memory_order_relaxed);
+  }
+  bool failed() const { return failed_.load(std::memory_order_relaxed); }
+  // After all threads are done.
+  const Status& status() const { return status_; }
+
+ private:
+  std::mutex mutex_;
+  std::atomic<bool> failed_{false};
+  size_t series_ = 0;
+  Status status_;
+};
+
+}  // namespace
+
+Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume,
+                        const BatchDone& batch_done) {
+  const size_t size = source.size();
+  const size_t batch_size =
+      std::clamp(kBatchValues / std::max<size_t>(1, steps_), kBatchSeriesMin, kBatchSeriesMax);
+  ThreadPool* pool = query_->pool;
+  const size_t lanes = pool == nullptr || size < 2 || size * (steps_ + 32) < kParallelValuesMin
+                           ? 1
+                           : std::min(pool->thread_count() + 1, (size + kChunk - 1) / kChunk);
+  std::vector<WorkerState> workers;
+  workers.reserve(lanes);
+  for (size_t i = 0; i < lanes; ++i) workers.emplace_back(stats_->Fork());
+  std::vector<StepColumn> columns(std::min(batch_size, size));
+  std::vector<SeriesCost> costs(columns.size());
+  const bool windows = source.has_windows();
+  Status status;
+
+  for (size_t begin = 0; begin < size && status.ok(); begin += batch_size) {
+    const size_t end = std::min(begin + batch_size, size);
+    FirstError error;
+    std::atomic<size_t> next{begin};
+    const auto work = [&](size_t lane) {
+      for (;;) {
+        const size_t from = next.fetch_add(kChunk, std::memory_order_relaxed);
+        if (from >= end || error.failed()) return;
+        if (Status done = CheckDone(); !done.ok()) return error.Set(from, std::move(done));
+        for (size_t i = from; i < std::min(from + kChunk, end); ++i) {
+          StepColumn& column = columns[i - begin];
+          column = StepColumn(steps_);
+          costs[i - begin] = {};
+          Status computed = source.Compute(i, &workers[lane], &column, &costs[i - begin]);
+          if (!computed.ok()) return error.Set(i, std::move(computed));
+        }
+      }
+    };
+    if (lanes == 1) {
+      work(0);
+    } else {
+      pool->ParallelFor(lanes, work);
+    }
+    if (error.failed()) {
+      status = error.status();
+      break;
+    }
+    // The accounts, in the order in which upstream would have read the series.
+    for (size_t i = begin; i < end && status.ok(); ++i) {
+      const SeriesCost& cost = costs[i - begin];
+      const size_t held = query_->current_samples;
+      if (windows) {
+        stats_->UpdatePeak(held + std::max(cost.window_max, cost.window_last + cost.samples));
+        query_->current_samples = held + std::max(cost.window_max, cost.window_last + cost.samples);
+        status = CheckSamples();
+      }
+      query_->current_samples = held + cost.samples;
+      if (!windows) {
+        stats_->UpdatePeak(query_->current_samples);
+        status = CheckSamples();
+      }
+      if (status.ok() && !columns[i - begin].empty()) {
+        status = consume(i, std::move(columns[i - begin]));
+      }
+    }
+    if (status.ok() && batch_done) status = batch_done();
+  }
+  for (const WorkerState& worker : workers) {
+    stats_->Merge(worker.stats);
+    query_->annotations.Merge(worker.annotations);
+    query_->cost_samples_read += static_cast<uint64_t>(worker.stats.read());
+  }
+  if (status.ok() && query_->query_cost && query_->samples_read_max > 0 &&
+      query_->cost_samples_read > query_->samples_read_max) {
+    return Status(ErrorCode::kLimitExceeded,
+                  "query would read too many samples in query execution");
+  }
+  return status;
+}
+
+Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
+  VectorValue vector;
+  vector.reserve(source.size());
+  const bool drop = source.drops_metadata() && !query_->delayed_name_removal;
+  NARTHEX_RETURN_IF_ERROR(Drain(source, [&](size_t i, StepColumn&& column) -> Status {
+    const Labels& labels = source.labels(i);
+    vector.push_back(
+        {drop ? DropMetadata(labels) : labels, source.drop_name(i), std::move(column)});
+    return {};
+  }));
+  if (drop) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&vector));
+  return vector;
+}
+
+}  // namespace narthex::promql
