@@ -1,4 +1,4 @@
-#include "flags.h"
+#include "apps/flags.h"
 
 #include <fmt/format.h>
 

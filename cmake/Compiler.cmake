@@ -18,7 +18,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-fcolor-diagnostics)
 endif()
 add_link_options(-Wl,--gc-sections -Wl,--as-needed)
-add_compile_options(-ffunction-sections -fdata-sections)
+add_compile_options($<$<COMPILE_LANGUAGE:CXX,C>:-ffunction-sections>
+                    $<$<COMPILE_LANGUAGE:CXX,C>:-fdata-sections>)
 
 if(NARTHEX_SANITIZE)
   add_compile_options(-fsanitize=${NARTHEX_SANITIZE} -fno-sanitize-recover=all)

@@ -136,7 +136,9 @@ Status WriteQueryResult(const promql::QueryResult& result, size_t limit, StatsLe
       break;
     }
     case promql::ValueType::kScalar:
-      json.BeginArray().Timestamp(result.timestamp_ms).SampleValue(result.scalar).EndArray();
+      // Always the 'f' form, unlike samples.
+      json.BeginArray().Timestamp(result.timestamp_ms).String(FormatFloatF(result.scalar));
+      json.EndArray();
       break;
     case promql::ValueType::kString:
       json.BeginArray().Timestamp(result.timestamp_ms).String(result.string).EndArray();

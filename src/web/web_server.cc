@@ -86,12 +86,12 @@ void WebServer::AddLifecycle(const std::string& prefix) {
                      light_pool_.Submit([exchange, &action] { action(*exchange); });
                    });
     router_.Handle({"GET"}, path,
-                   [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
-                     if (!options_.enable_lifecycle) {
-                       RespondPlain(*exchange, 403, "Lifecycle API is not enabled.");
-                     } else {
-                       RespondPlain(*exchange, 405, "Only POST or PUT requests allowed");
-                     }
+                   [](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                     net::HttpResponse response;
+                     response.status = 405;
+                     response.headers.Add("Content-Type", "text/plain; charset=utf-8");
+                     response.body = "Only POST or PUT requests allowed";
+                     exchange->Respond(std::move(response));
                    });
   };
   lifecycle(prefix + "/-/reload", [this](net::HttpExchange& exchange) {

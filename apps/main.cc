@@ -1,0 +1,90 @@
+// One executable for everything: `narthex server`, `narthex tool`, … A symlink with the name of one
+// of upstream's programs runs the subcommand that takes its place.
+#include <cstdio>
+#include <string_view>
+
+#include "apps/command.h"
+#include "util/file.h"
+
+namespace narthex::apps {
+namespace {
+
+struct Subcommand {
+  std::string_view name;
+  int (*run)(const Arguments&);
+  std::string_view help;
+};
+
+constexpr Subcommand kSubcommands[] = {
+    {"server", &RunServer, "The monitoring server: scrapes, stores, answers PromQL, alerts."},
+    {"up", &RunUp, "The whole stack on this machine with one command, no configuration needed."},
+    {"exporter", &RunExporter, "An exporter: `narthex exporter node`."},
+    {"query", &RunQuery, "Asks a running server: `narthex query instant URL EXPRESSION`."},
+    {"tool", &RunTool, "Checks, inspects and tests, as promtool does."},
+};
+
+// Upstream's programs and what stands in for them: the subcommand's words.
+struct Alias {
+  std::string_view program;
+  std::string_view subcommand;
+  std::string_view first_argument;
+};
+constexpr Alias kAliases[] = {
+    {"prometheus", "server", ""},
+    {"promtool", "tool", ""},
+    {"node_exporter", "exporter", "node"},
+};
+
+void PrintUsage(std::FILE* out) {
+  std::fputs("usage: narthex <command> [<args> ...]\n\nCommands:\n", out);
+  for (const Subcommand& command : kSubcommands) {
+    std::fprintf(out, "  %-10s %s\n", command.name.data(), command.help.data());
+  }
+  std::fputs("\n`narthex <command> --help` tells more; `narthex --version` prints the version.\n",
+             out);
+}
+
+const Subcommand* Find(std::string_view name) {
+  for (const Subcommand& command : kSubcommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+int Main(int argc, char** argv) {
+  Arguments arguments(argv + 1, argv + argc);
+  const std::string program = BaseName(argc > 0 ? argv[0] : "narthex");
+  for (const Alias& alias : kAliases) {
+    if (alias.program != program) continue;
+    if (!alias.first_argument.empty()) arguments.emplace(arguments.begin(), alias.first_argument);
+    return Find(alias.subcommand)->run(arguments);
+  }
+  if (arguments.empty()) {
+    PrintUsage(stderr);
+    return 1;
+  }
+  const std::string name = arguments.front();
+  if (name == "--version" || name == "version") {
+    std::fputs(VersionText("narthex").c_str(), stdout);
+    return 0;
+  }
+  if (name == "-h" || name == "--help" || name == "help") {
+    PrintUsage(stdout);
+    return 0;
+  }
+  const Subcommand* command = Find(name);
+  if (command == nullptr) {
+    std::fprintf(stderr, "narthex: error: expected command but got \"%s\", try --help\n",
+                 name.c_str());
+    return 1;
+  }
+  arguments.erase(arguments.begin());
+  return command->run(arguments);
+}
+
+}  // namespace
+}  // namespace narthex::apps
+
+int main(int argc, char** argv) {
+  return narthex::apps::Main(argc, argv);
+}

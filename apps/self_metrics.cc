@@ -1,0 +1,312 @@
+#include "apps/self_metrics.h"
+
+#include <mutex>
+
+#include "narthex/client/exposition.h"
+#include "util/compress.h"
+#include "web/response_writer.h"
+
+namespace narthex::apps {
+namespace {
+
+using client::Family;
+using client::HistogramOptions;
+using client::MetricOptions;
+using client::SummaryOptions;
+
+const std::vector<double> kDurationBuckets = {.01, .1, 1, 10};
+constexpr double kNativeFactor = 1.1;
+constexpr uint32_t kNativeBucketsMax = 100;
+constexpr auto kNativeMinReset = std::chrono::hours(1);
+
+HistogramOptions WithNative(std::vector<double> buckets) {
+  return HistogramOptions{}
+      .WithBuckets(std::move(buckets))
+      .WithNative(kNativeFactor, kNativeBucketsMax, kNativeMinReset);
+}
+
+SummaryOptions Quantiles(std::vector<client::Objective> objectives) {
+  SummaryOptions options;
+  options.objectives = std::move(objectives);
+  return options;
+}
+
+SummaryOptions CommonQuantiles() {
+  return Quantiles({{.5, .05}, {.9, .01}, {.99, .001}});
+}
+
+std::vector<double> ExponentialBuckets(double start, double factor, int count) {
+  std::vector<double> buckets;
+  for (int i = 0; i < count; ++i, start *= factor) buckets.push_back(start);
+  return buckets;
+}
+
+}  // namespace
+
+client::MetricFamily& FamilyBuilder::Family(const std::string& name, const std::string& help,
+                                            client::MetricType type) {
+  // Values of a family come one after the other, so the last one is nearly always it.
+  for (auto family = out_.rbegin(); family != out_.rend(); ++family) {
+    if (family->name == name) return *family;
+  }
+  client::MetricFamily family;
+  family.name = name;
+  family.help = help;
+  family.type = type;
+  out_.push_back(std::move(family));
+  return out_.back();
+}
+
+void FamilyBuilder::Counter(const std::string& name, const std::string& help, double value,
+                            client::Labels labels) {
+  client::Metric metric;
+  metric.labels = std::move(labels);
+  metric.value = client::CounterValue{value, nullptr, std::nullopt};
+  Family(name, help, client::MetricType::kCounter).metrics.push_back(std::move(metric));
+}
+
+void FamilyBuilder::Gauge(const std::string& name, const std::string& help, double value,
+                          client::Labels labels) {
+  client::Metric metric;
+  metric.labels = std::move(labels);
+  metric.value = client::GaugeValue{value};
+  Family(name, help, client::MetricType::kGauge).metrics.push_back(std::move(metric));
+}
+
+// Asks every reading; which families it delivers is not known beforehand.
+struct SelfMetrics::ReadingCollector : client::Collector {
+  std::mutex mutex;
+  std::vector<Reading> readings;
+
+  void Describe(std::vector<client::Description>&) const override {}
+  void Collect(std::vector<client::MetricFamily>& out) override {
+    const std::lock_guard lock(mutex);
+    FamilyBuilder families(out);
+    for (const Reading& reading : readings) reading(families);
+  }
+};
+
+SelfMetrics::SelfMetrics()
+    : reload_successful(registry_,
+                        MetricOptions{"prometheus_config_last_reload_successful",
+                                      "Whether the last configuration reload attempt was "
+                                      "successful."}),
+      reload_success_time(registry_,
+                          MetricOptions{"prometheus_config_last_reload_success_timestamp_seconds",
+                                        "Timestamp of the last successful configuration reload."}),
+      ready(registry_, MetricOptions{"prometheus_ready",
+                                     "Whether Prometheus startup was fully completed and the "
+                                     "server is ready for normal operation."}),
+      template_expansions(registry_,
+                          MetricOptions{"prometheus_template_text_expansions_total",
+                                        "The total number of template text expansions."}),
+      template_failures(registry_,
+                        MetricOptions{"prometheus_template_text_expansion_failures_total",
+                                      "The total number of template text expansion failures."}),
+      readings_(std::make_shared<ReadingCollector>()),
+      http_requests_(registry_, {"prometheus_http_requests_total", "Counter of HTTP requests."},
+                     {"handler", "code"}),
+      http_seconds_(
+          registry_,
+          {"prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests."},
+          {"handler"}, WithNative({.1, .2, .4, 1, 3, 8, 20, 60, 120})),
+      http_bytes_(
+          registry_,
+          {"prometheus_http_response_size_bytes", "Histogram of response size for HTTP requests."},
+          {"handler"}, HistogramOptions{}.WithBuckets(ExponentialBuckets(100, 10, 8))),
+      query_summary_(registry_, {"prometheus_engine_query_duration_seconds", "Query timings"},
+                     {"slice"}, CommonQuantiles()),
+      query_histogram_(registry_,
+                       {"prometheus_engine_query_duration_histogram_seconds",
+                        "The duration of various parts of PromQL query execution."},
+                       {"slice"}, WithNative(kDurationBuckets)),
+      rule_summary_(registry_,
+                    MetricOptions{"prometheus_rule_evaluation_duration_seconds",
+                                  "The duration for a rule to execute."},
+                    CommonQuantiles()),
+      rule_histogram_(registry_,
+                      MetricOptions{"prometheus_rule_evaluation_duration_histogram_seconds",
+                                    "The duration for a rule to execute."},
+                      WithNative(kDurationBuckets)),
+      group_summary_(registry_,
+                     MetricOptions{"prometheus_rule_group_duration_seconds",
+                                   "The duration of rule group evaluations."},
+                     Quantiles({{.01, .001}, {.05, .005}, {.5, .05}, {.90, .01}, {.99, .001}})),
+      group_histogram_(registry_,
+                       MetricOptions{"prometheus_rule_group_duration_histogram_seconds",
+                                     "The duration of rule group evaluations."},
+                       WithNative(kDurationBuckets)),
+      notification_summary_(registry_,
+                            {"prometheus_notifications_latency_seconds",
+                             "Latency quantiles for sending alert notifications."},
+                            {"alertmanager"}, CommonQuantiles()),
+      notification_histogram_(registry_,
+                              {"prometheus_notifications_latency_histogram_seconds",
+                               "Latency histogram for sending alert notifications."},
+                              {"alertmanager"}, WithNative(kDurationBuckets)) {
+  // A second registration of the same collector is the only way this fails.
+  static_cast<void>(registry_.Register(readings_));
+}
+
+SelfMetrics::~SelfMetrics() = default;
+
+void SelfMetrics::AddReading(Reading reading) {
+  const std::lock_guard lock(readings_->mutex);
+  readings_->readings.push_back(std::move(reading));
+}
+
+void SelfMetrics::ClearReadings() {
+  const std::lock_guard lock(readings_->mutex);
+  readings_->readings.clear();
+}
+
+void SelfMetrics::ObserveHttp(const std::string& handler, int status, double seconds,
+                              size_t bytes) {
+  http_requests_.WithLabels({handler, std::to_string(status)}).Inc();
+  http_seconds_.WithLabels({handler}).Observe(seconds);
+  http_bytes_.WithLabels({handler}).Observe(static_cast<double>(bytes));
+}
+
+void SelfMetrics::ObserveQuery(std::string_view slice, double seconds) {
+  query_summary_.WithLabels({slice}).Observe(seconds);
+  query_histogram_.WithLabels({slice}).Observe(seconds);
+}
+
+void SelfMetrics::ObserveRule(double seconds) {
+  rule_summary_.Observe(seconds);
+  rule_histogram_.Observe(seconds);
+}
+
+void SelfMetrics::ObserveRuleGroup(double seconds) {
+  group_summary_.Observe(seconds);
+  group_histogram_.Observe(seconds);
+}
+
+void SelfMetrics::ObserveNotification(const std::string& url, double seconds) {
+  notification_summary_.WithLabels({url}).Observe(seconds);
+  notification_histogram_.WithLabels({url}).Observe(seconds);
+}
+
+void SelfMetrics::Serve(net::HttpExchange& exchange) {
+  const net::HttpRequest& request = exchange.request();
+  client::ScrapeResponse page = client::Scrape(registry_, request.headers.Get("Accept"));
+  net::HttpResponse response;
+  response.headers.Add("Content-Type", std::move(page.content_type));
+  response.body = std::move(page.body);
+  if (web::ChooseContentCoding(request.headers.Get("Accept-Encoding")) ==
+      web::ContentCoding::kGzip) {
+    response.headers.Add("Content-Encoding", "gzip");
+    response.body = GzipCompress(response.body);
+  }
+  exchange.Respond(std::move(response));
+}
+
+void ReadDb(const tsdb::Db& db, FamilyBuilder& families) {
+  for (const tsdb::MetricValue& metric : db.Metrics()) {
+    client::Labels labels;
+    if (!metric.label_name.empty()) labels.push_back({metric.label_name, metric.label_value});
+    if (metric.kind == tsdb::MetricValue::Kind::kCounter) {
+      families.Counter(metric.name, metric.help, metric.value, std::move(labels));
+    } else {
+      families.Gauge(metric.name, metric.help, metric.value, std::move(labels));
+    }
+  }
+}
+
+void ReadEngine(const promql::Engine& engine, size_t queries_max, FamilyBuilder& families) {
+  const promql::EngineCounters& counters = engine.counters();
+  families.Gauge("prometheus_engine_queries",
+                 "The current number of queries being executed or waiting.",
+                 static_cast<double>(counters.queries.load()));
+  families.Gauge("prometheus_engine_queries_concurrent_max",
+                 "The max number of concurrent queries.", static_cast<double>(queries_max));
+  families.Gauge("prometheus_engine_query_log_enabled", "State of the query log.",
+                 engine.query_log_enabled() ? 1 : 0);
+  families.Counter("prometheus_engine_query_log_failures_total",
+                   "The number of query log failures.",
+                   static_cast<double>(counters.log_failures_total.load()));
+  families.Counter("prometheus_engine_query_samples_total",
+                   "The total number of samples loaded by all queries.",
+                   static_cast<double>(counters.samples_total.load()));
+  families.Counter("prometheus_engine_query_samples_read_total",
+                   "The total number of samples read by all queries.",
+                   static_cast<double>(counters.samples_read_total.load()));
+}
+
+void ReadRules(const rules::Manager& manager, FamilyBuilder& families) {
+  const auto seconds = [](int64_t nanos) { return static_cast<double>(nanos) / 1e9; };
+  for (const auto& group : manager.Groups()) {
+    const rules::GroupOptions& options = group->options();
+    const rules::GroupCounters& counters = group->counters();
+    const client::Labels labels = {{"rule_group", options.file + ";" + options.name}};
+    families.Counter("prometheus_rule_evaluations_total", "The total number of rule evaluations.",
+                     static_cast<double>(counters.evaluations.load()), labels);
+    families.Counter("prometheus_rule_evaluation_failures_total",
+                     "The total number of rule evaluation failures.",
+                     static_cast<double>(counters.failures.load()), labels);
+    families.Counter("prometheus_rule_group_iterations_total",
+                     "The total number of scheduled rule group evaluations, whether executed or "
+                     "missed.",
+                     static_cast<double>(counters.iterations.load()), labels);
+    families.Counter("prometheus_rule_group_iterations_missed_total",
+                     "The total number of rule group evaluations missed due to slow rule group "
+                     "evaluation.",
+                     static_cast<double>(counters.iterations_missed.load()), labels);
+    families.Gauge("prometheus_rule_group_interval_seconds", "The interval of a rule group.",
+                   seconds(options.interval_nanos), labels);
+    families.Gauge("prometheus_rule_group_last_duration_seconds",
+                   "The duration of the last rule group evaluation.",
+                   seconds(counters.last_duration_nanos.load()), labels);
+    families.Gauge("prometheus_rule_group_last_rule_duration_sum_seconds",
+                   "The sum of time in seconds it took to evaluate each rule in the group.",
+                   seconds(counters.last_rule_duration_sum_nanos.load()), labels);
+    families.Gauge("prometheus_rule_group_last_restore_duration_seconds",
+                   "The duration of the last alert rules alerts restoration.",
+                   seconds(counters.last_restore_nanos.load()), labels);
+    families.Gauge("prometheus_rule_group_last_evaluation_timestamp_seconds",
+                   "The timestamp of the last rule group evaluation in seconds.",
+                   seconds(counters.last_evaluation_nanos.load()), labels);
+    families.Gauge("prometheus_rule_group_last_evaluation_samples",
+                   "The number of samples returned during the last rule group evaluation.",
+                   static_cast<double>(counters.last_samples.load()), labels);
+    families.Gauge("prometheus_rule_group_rules", "The number of rules.",
+                   static_cast<double>(group->rules().size()), labels);
+  }
+}
+
+void ReadNotifier(const notifier::Notifier& notifier, FamilyBuilder& families) {
+  families.Gauge("prometheus_notifications_alertmanagers_discovered",
+                 "The number of alertmanagers discovered and active.",
+                 static_cast<double>(notifier.Alertmanagers().active.size()));
+  families.Gauge("prometheus_notifications_queue_capacity",
+                 "The capacity of the alert notifications queue.",
+                 static_cast<double>(notifier.queue_capacity()));
+  for (const auto& [url, counters] : notifier.Counters()) {
+    const client::Labels labels = {{"alertmanager", url}};
+    families.Counter("prometheus_notifications_sent_total", "Total number of alerts sent.",
+                     static_cast<double>(counters.sent), labels);
+    families.Counter("prometheus_notifications_errors_total",
+                     "Total number of sent alerts affected by errors.",
+                     static_cast<double>(counters.errors), labels);
+    families.Counter("prometheus_notifications_dropped_total",
+                     "Total number of alerts dropped due to errors when sending to Alertmanager.",
+                     static_cast<double>(counters.dropped), labels);
+    families.Gauge("prometheus_notifications_queue_length",
+                   "The number of alert notifications in the queue.",
+                   static_cast<double>(counters.queue_length), labels);
+  }
+}
+
+void ReadDiscovery(const SdMetrics& metrics, FamilyBuilder& families) {
+  for (const SdMetrics::Point& point : metrics.Collect()) {
+    client::Labels labels;
+    for (const auto& [name, value] : point.labels) labels.push_back({name, value});
+    if (point.is_counter) {
+      families.Counter(point.name, "Service discovery.", point.value, std::move(labels));
+    } else {
+      families.Gauge(point.name, "Service discovery.", point.value, std::move(labels));
+    }
+  }
+}
+
+}  // namespace narthex::apps
