@@ -54,6 +54,33 @@ class BitReader {
   [[gnu::always_inline]] void Ensure(unsigned bits) {
     if (valid_ < bits) Refill();
   }
+
+  // For loops that ask once a sample whether the end is far: whatever a sample reads (at most 24
+  // bytes) then needs no check of its own.
+  bool is_far_from_end() const { return end_ - p_ >= 32; }
+  template <bool kFar>
+  [[gnu::always_inline]] void Ensure(unsigned bits) {
+    if (valid_ >= bits) return;
+    if constexpr (kFar) {
+      window_ |= LoadBigEndian64(p_) >> valid_;
+      p_ += (63 - valid_) >> 3;
+      valid_ |= 56;
+    } else {
+      Refill();
+    }
+  }
+  // 1 to 64 bits.
+  template <bool kFar>
+  [[gnu::always_inline]] uint64_t Read(unsigned bits) {
+    if (bits <= 56) {
+      Ensure<kFar>(bits);
+      return Take(bits);
+    }
+    Ensure<kFar>(32);
+    const uint64_t high = Take(32);
+    Ensure<kFar>(32);
+    return high << (bits - 32) | Take(bits - 32);
+  }
   // The following bits, left-aligned. Only as many as ensured are meaningful.
   uint64_t window() const { return window_; }
   // Only of ensured bits; 1 to 56 at once.

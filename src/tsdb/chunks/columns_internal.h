@@ -2,6 +2,7 @@
 // surplus is cut off at the end.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "storage/storage.h"
@@ -27,6 +28,17 @@ class ColumnsTail {
   double* values() { return values_; }
   // Null when nobody keeps start timestamps.
   int64_t* start_timestamps() { return start_; }
+
+  // Of the first `count` new floats drops those in front that are older than `start_ms`, and gives
+  // how many are left. Cheaper than a test at every sample.
+  size_t DropBefore(int64_t start_ms, size_t count) {
+    size_t first = 0;
+    while (first < count && timestamps_[first] < start_ms) ++first;
+    if (first == 0) return count;
+    std::copy(timestamps_ + first, timestamps_ + count, timestamps_);
+    std::copy(values_ + first, values_ + count, values_);
+    return count - first;
+  }
 
   // Keeps the first `count` of the new positions.
   void Finish(size_t count) {
