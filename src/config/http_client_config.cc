@@ -241,6 +241,95 @@ YamlValue Codec<TlsVersion>::Print(TlsVersion value, SecretPrint) {
   return YamlValue::Text("");
 }
 
+namespace {
+
+// Any YAML as JSON. False: the reading failed.
+bool AppendJson(YamlDecoder& decoder, const YamlNode& node, std::string* out) {
+  return decoder.Visit(node, [&](const YamlNode& at) {
+    if (at.kind == YamlNode::Kind::kSequence) {
+      *out += '[';
+      for (const YamlNode* child : at.children) {
+        if (child != at.children.front()) *out += ',';
+        if (!AppendJson(decoder, *child, out)) return false;
+      }
+      *out += ']';
+      return true;
+    }
+    if (at.kind == YamlNode::Kind::kMapping) {
+      std::map<std::string, std::string> members;
+      decoder.ForEachPair(at, [&](const std::string& key, const YamlNode&, const YamlNode& value) {
+        std::string text;
+        if (AppendJson(decoder, value, &text)) members[key] = std::move(text);
+      });
+      *out += '{';
+      for (const auto& [key, text] : members) {
+        if (out->back() != '{') *out += ',';
+        AppendJsonString(key, JsonEscape::kPlain, out);
+        *out += ':' + text;
+      }
+      *out += '}';
+      return !decoder.failed();
+    }
+    const auto scalar = decoder.Resolve(at);
+    if (!scalar) return false;
+    switch (scalar->type) {
+      case YamlScalar::Type::kNull: *out += "null"; break;
+      case YamlScalar::Type::kBool: *out += scalar->boolean ? "true" : "false"; break;
+      case YamlScalar::Type::kInt: *out += std::to_string(scalar->integer); break;
+      case YamlScalar::Type::kUint: *out += std::to_string(scalar->unsigned_integer); break;
+      case YamlScalar::Type::kFloat: *out += FormatFloatG(scalar->number); break;
+      default: AppendJsonString(scalar->text, JsonEscape::kPlain, out);
+    }
+    return true;
+  });
+}
+
+// JSON is YAML, so that it can be printed as such.
+YamlValue ValueOf(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::kSequence) {
+    YamlValue list = YamlValue::Sequence();
+    for (const YamlNode* child : node.children) list.Add(ValueOf(*child));
+    return list;
+  }
+  if (node.kind == YamlNode::Kind::kMapping) {
+    YamlValue mapping = YamlValue::Mapping();
+    for (size_t i = 0; i + 1 < node.children.size(); i += 2) {
+      mapping.Add(node.children[i]->value, ValueOf(*node.children[i + 1]));
+    }
+    return mapping;
+  }
+  if (node.is_null()) return YamlValue::Null();
+  return node.plain ? YamlValue::Verbatim(node.value) : YamlValue::Text(node.value);
+}
+
+}  // namespace
+
+bool Codec<JsonMap>::Read(YamlDecoder& decoder, const YamlNode& node, std::string_view go_type,
+                          JsonMap& out) {
+  if (node.kind != YamlNode::Kind::kMapping) {
+    decoder.AddMismatch(node, go_type);
+    return false;
+  }
+  decoder.ForEachPair(node, [&](const std::string& key, const YamlNode&, const YamlNode& value) {
+    std::string text;
+    if (!AppendJson(decoder, value, &text)) return;
+    if (!out.values.emplace(key, std::move(text)).second) {
+      decoder.AddError(value, "key " + GoQuote(key) + " already set in map");
+    }
+  });
+  return !decoder.failed();
+}
+
+YamlValue Codec<JsonMap>::Print(const JsonMap& value, SecretPrint) {
+  YamlValue mapping = YamlValue::Mapping();
+  for (const auto& [key, text] : value.values) {
+    const Result<YamlDocument> document = YamlDocument::Parse(text);
+    const bool readable = document.ok() && document->root() != nullptr;
+    mapping.Add(key, readable ? ValueOf(*document->root()) : YamlValue::Text(text));
+  }
+  return mapping;
+}
+
 FieldList Schema<BasicAuth>::Fields() {
   return {Field<&BasicAuth::username>("username", kOmitEmpty),
           Field<&BasicAuth::username_file>("username_file", kOmitEmpty | kPath),

@@ -84,7 +84,7 @@ struct OAuth2 {
   std::string signature_algorithm;
   std::string iss;
   std::string audience;
-  TextMap claims;  // Values as JSON text.
+  JsonMap claims;
   std::vector<std::string> scopes;
   std::string token_url;
   TextMap endpoint_params;

@@ -29,6 +29,16 @@ struct Codec<TlsVersion> {
 };
 
 template <>
+struct Codec<JsonMap> {
+  static constexpr std::string_view kGoType = "map[string]interface {}";
+  static bool Read(YamlDecoder& decoder, const YamlNode& node, std::string_view go_type,
+                   JsonMap& out);
+  static YamlValue Print(const JsonMap& value, SecretPrint);
+  static bool IsZero(const JsonMap& value) { return value.values.empty(); }
+  static void SetZero(JsonMap& value) { value.values.clear(); }
+};
+
+template <>
 struct Schema<BasicAuth> {
   static constexpr std::string_view kGoType = "config.plain";
   static constexpr Reset kReset = Reset::kKeep;

@@ -51,6 +51,12 @@ struct Secret {
   friend bool operator==(const Secret&, const Secret&) = default;
 };
 
+// Values of any shape, each as JSON text.
+struct JsonMap {
+  std::map<std::string, std::string> values;
+  friend bool operator==(const JsonMap&, const JsonMap&) = default;
+};
+
 using TextMap = std::map<std::string, std::string>;  // Sorted, as upstream prints maps.
 using SecretListMap = std::map<std::string, std::vector<Secret>>;
 using StringListMap = std::map<std::string, std::vector<std::string>>;
