@@ -22,6 +22,12 @@ constexpr size_t kListsPerHold = 64;
 }  // namespace
 
 Status Head::MapFullChunks() {
+  {
+    // Epochs pass with the ticks, so that garbage collection can tell what the appenders of this
+    // minute have found from what those before them had.
+    const std::lock_guard lock(epoch_mutex_);
+    ++epoch_;
+  }
   const std::lock_guard maintenance(maintenance_mutex_);
   return MapFullChunksLocked();
 }

@@ -1,0 +1,503 @@
+#include "tsdb/head/head.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <bit>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tsdb/head/intervals.h"
+#include "util/log.h"
+#include "util/numbers.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr TimeRange kAllTime{INT64_MIN, INT64_MAX};
+const Labels kSeries{{"__name__", "m"}};
+
+std::string Read(Head& head, TimeRange range = kAllTime,
+                 const std::vector<Matcher>& matchers = {}) {
+  const auto querier = head.OpenQuerier(range);
+  auto set = querier->Select(storage::SeriesOrder::kSorted, {}, matchers);
+  EXPECT_TRUE(set.ok());
+  std::string text;
+  while (const auto series = (*set)->Next()) {
+    storage::SampleColumns columns;
+    EXPECT_TRUE(series->Read(&columns).ok());
+    text += series->labels().ToMetricString();
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const FloatHistogram* h = columns.histogram(i);
+      text += fmt::format(" {}={}", columns.timestamps_ms[i],
+                          h != nullptr ? h->ToString() : FormatFloatG(columns.values[i]));
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+Histogram OneBucket(int64_t count) {
+  Histogram h;
+  h.positive_spans = {{0, 1}};
+  h.positive_buckets = {count};
+  h.count = static_cast<uint64_t>(count);
+  h.sum = 1;
+  return h;
+}
+
+Status AppendOne(Head& head, int64_t t, double v, const Labels& labels = kSeries) {
+  auto appender = head.NewAppender();
+  const auto ref = appender->Append(0, labels, t, v, {});
+  if (!ref.ok()) return ref.status();
+  return appender->Commit();
+}
+
+// Upstream's rules, section 15: what is there, what comes, what is said.
+TEST(HeadAppend, Rules) {
+  struct Sample {
+    int64_t t;
+    double v;
+    bool histogram = false;
+  };
+  constexpr int64_t kHour = 3'600'000;
+  struct Case {
+    const char* name;
+    std::vector<Sample> before;
+    Sample sample;
+    const char* error;  // Empty: accepted.
+    const char* after;
+  };
+  const Case cases[] = {
+      {"first", {}, {5, 1}, "", "m 5=1\n"},
+      {"newer", {{5, 1}}, {6, 2}, "", "m 5=1 6=2\n"},
+      {"older", {{5, 1}}, {4, 2}, "out of order sample", "m 5=1\n"},
+      {"same again", {{5, 1}}, {5, 1}, "", "m 5=1\n"},
+      {"same time, other value",
+       {{5, 1}},
+       {5, 2},
+       "duplicate sample for timestamp 5; overrides not allowed: existing 1, new value 2",
+       "m 5=1\n"},
+      {"NaN again", {{5, NormalNan()}}, {5, NormalNan()}, "", "m 5=NaN\n"},
+      {"stale on NaN",
+       {{5, NormalNan()}},
+       {5, StaleNan()},
+       "duplicate sample for timestamp 5; overrides not allowed: existing NaN, new value NaN",
+       "m 5=NaN\n"},
+      {"float on a histogram",
+       {{5, 3, true}},
+       {5, 2},
+       "duplicate sample for timestamp 5; overrides not allowed: existing is a histogram, new "
+       "value 2",
+       "m 5={count:3, sum:1, (0.5,1]:3}\n"},
+      {"histogram on a float", {{5, 1}}, {5, 3, true}, "duplicate sample for timestamp", "m 5=1\n"},
+      {"same histogram", {{5, 3, true}}, {5, 3, true}, "", "m 5={count:3, sum:1, (0.5,1]:3}\n"},
+      {"other histogram",
+       {{5, 3, true}},
+       {5, 4, true},
+       "duplicate sample for timestamp",
+       "m 5={count:3, sum:1, (0.5,1]:3}\n"},
+      {"half a range back is out of bounds",
+       {{3 * kHour, 1}},
+       {2 * kHour - 1, 1},
+       "out of bounds",
+       "m 10800000=1\n"},
+      {"up to it is out of order",
+       {{3 * kHour, 1}},
+       {2 * kHour, 1},
+       "out of order sample",
+       "m 10800000=1\n"},
+      {"stale marker of a histogram series",
+       {{5, 3, true}},
+       {6, StaleNan()},
+       "",
+       "m 5={count:3, sum:1, (0.5,1]:3} 6={count:0, sum:NaN}\n"},
+      {"negative times", {{-5, 1}}, {-4, 2}, "", "m -5=1 -4=2\n"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    Head head({});
+    const auto append = [&](const Sample& s) -> Status {
+      auto appender = head.NewAppender();
+      const auto ref = s.histogram ? appender->AppendHistogram(
+                                         0, kSeries, s.t, OneBucket(static_cast<int64_t>(s.v)), {})
+                                   : appender->Append(0, kSeries, s.t, s.v, {});
+      if (!ref.ok()) return ref.status();
+      return appender->Commit();
+    };
+    for (const Sample& s : c.before) ASSERT_TRUE(append(s).ok());
+    const Status status = append(c.sample);
+    EXPECT_EQ(status.ok() ? "" : status.message(), c.error);
+    EXPECT_EQ(Read(head), c.after);
+  }
+}
+
+TEST(HeadAppend, ByReference) {
+  Head head({});
+  auto appender = head.NewAppender();
+  const auto ref = appender->Append(0, kSeries, 10, 1, {});
+  ASSERT_TRUE(ref.ok());
+  ASSERT_TRUE(appender->Commit().ok());
+  EXPECT_EQ(appender->Commit().message(), "appender closed");
+  EXPECT_EQ(appender->Append(0, kSeries, 11, 1, {}).status().message(), "appender closed");
+
+  using storage::AppendOutcome;
+  const storage::RefSample samples[] = {
+      {*ref, 20, 2}, {*ref + 1, 20, 2}, {*ref, 9, 1}, {*ref, 10, 1}, {*ref, 10, 7}};
+  std::vector<AppendOutcome> outcomes(std::size(samples));
+  appender = head.NewAppender();
+  appender->AppendFloats(samples, outcomes);
+  EXPECT_EQ(outcomes,
+            (std::vector<AppendOutcome>{AppendOutcome::kAccepted, AppendOutcome::kUnknownSeries,
+                                        AppendOutcome::kOutOfOrder, AppendOutcome::kAccepted,
+                                        AppendOutcome::kDuplicate}));
+  EXPECT_EQ(Read(head), "m 10=1\n") << "nothing is seen before the commit";
+  ASSERT_TRUE(appender->Commit().ok());
+  EXPECT_EQ(Read(head), "m 10=1 20=2\n");
+
+  appender = head.NewAppender();
+  ASSERT_TRUE(appender->Append(*ref, {}, 30, 3, {}).ok());
+  ASSERT_TRUE(appender->Rollback().ok());
+  EXPECT_EQ(Read(head), "m 10=1 20=2\n");
+  EXPECT_EQ(head.NewAppender()->Append(0, Labels(), 1, 1, {}).status().message(),
+            "empty labelset: invalid sample");
+}
+
+TEST(HeadAppend, StartZero) {
+  Head head({});
+  ASSERT_TRUE(AppendOne(head, 1000, 1).ok());
+  auto appender = head.NewAppender();
+  EXPECT_EQ(appender->AppendStartZero(0, kSeries, 2000, 2000, nullptr).status().message(),
+            "ST is newer or the same as sample's timestamp, ignoring");
+  EXPECT_EQ(appender->AppendStartZero(0, kSeries, 2000, 500, nullptr).status().message(),
+            "start timestamp out of order, ignoring");
+  ASSERT_TRUE(appender->AppendStartZero(0, kSeries, 2000, 1500, nullptr).ok());
+  ASSERT_TRUE(appender->Append(0, kSeries, 2000, 7, {}).ok());
+  ASSERT_TRUE(appender->Commit().ok());
+  EXPECT_EQ(Read(head), "m 1000=1 1500=0 2000=7\n");
+}
+
+TEST(HeadAppend, SeriesThatSwitchKinds) {
+  Head head({});
+  auto appender = head.NewAppender();
+  ASSERT_TRUE(appender->Append(0, kSeries, 1, 1, {}).ok());
+  ASSERT_TRUE(appender->AppendHistogram(0, kSeries, 2, OneBucket(3), {}).ok());
+  ASSERT_TRUE(appender->Append(0, kSeries, 3, 5, {}).ok());
+  ASSERT_TRUE(appender->AppendFloatHistogram(0, kSeries, 4, OneBucket(4).ToFloat(), {}).ok());
+  ASSERT_TRUE(appender->Append(0, kSeries, 5, StaleNan(), {}).ok());
+  ASSERT_TRUE(appender->Commit().ok());
+  EXPECT_EQ(Read(head),
+            "m 1=1 2={count:3, sum:1, (0.5,1]:3} 3=5 4={count:4, sum:1, (0.5,1]:4} "
+            "5={count:0, sum:NaN}\n");
+  EXPECT_EQ(head.counters().stale_series, 1);
+  EXPECT_EQ(head.counters().histogram_series, 1);
+}
+
+TEST(HeadQuery, AReaderSeesCommitsWhole) {
+  Head head({});
+  ASSERT_TRUE(AppendOne(head, 10, 1).ok());
+  const auto before = head.OpenQuerier(kAllTime);
+  for (int64_t t = 20; t < 100; t += 10) {
+    auto appender = head.NewAppender();
+    ASSERT_TRUE(appender->Append(0, kSeries, t, 2, {}).ok());
+    ASSERT_TRUE(appender->Append(0, kSeries, t + 1, 2, {}).ok());
+    ASSERT_TRUE(appender->Commit().ok());
+  }
+  auto set = before->Select(storage::SeriesOrder::kAny, {}, {});
+  ASSERT_TRUE(set.ok());
+  storage::SampleColumns columns;
+  ASSERT_TRUE((*set)->Next()->Read(&columns).ok());
+  EXPECT_EQ(columns.timestamps_ms, std::vector<int64_t>{10});
+}
+
+TEST(HeadQuery, Matchers) {
+  Head head({});
+  for (int i = 0; i < 60; ++i) {
+    std::vector<std::pair<std::string, std::string>> pairs{{"__name__", i % 2 ? "odd" : "even"},
+                                                           {"i", std::to_string(i)}};
+    if (i % 3 == 0) pairs.emplace_back("third", "yes");
+    ASSERT_TRUE(AppendOne(head, 1, 1, Labels::FromPairs(pairs)).ok());
+  }
+  const auto matcher = [](MatchType type, const char* name, const char* value) {
+    return *Matcher::Create(type, name, value);
+  };
+  const std::vector<std::vector<Matcher>> cases = {
+      {},
+      {matcher(MatchType::kEqual, "__name__", "odd")},
+      {matcher(MatchType::kEqual, "__name__", "none")},
+      {matcher(MatchType::kNotEqual, "__name__", "odd")},
+      {matcher(MatchType::kEqual, "third", "")},
+      {matcher(MatchType::kNotEqual, "third", "")},
+      {matcher(MatchType::kNotEqual, "third", "yes")},
+      {matcher(MatchType::kRegexp, "third", ".*")},
+      {matcher(MatchType::kRegexp, "third", ".+")},
+      {matcher(MatchType::kRegexp, "i", "1|2|55|99")},
+      {matcher(MatchType::kRegexp, "i", ".*5.*")},
+      {matcher(MatchType::kNotRegexp, "i", ".*5.*")},
+      {matcher(MatchType::kNotRegexp, "i", "1|2")},
+      {matcher(MatchType::kEqual, "missing", "")},
+      {matcher(MatchType::kNotEqual, "missing", "")},
+      {matcher(MatchType::kRegexp, "third", "|yes"), matcher(MatchType::kEqual, "i", "6")},
+      {matcher(MatchType::kEqual, "__name__", "even"), matcher(MatchType::kRegexp, "i", "[0-3].*"),
+       matcher(MatchType::kNotEqual, "third", "yes")},
+  };
+  for (const std::vector<Matcher>& matchers : cases) {
+    std::string trace;
+    for (const Matcher& m : matchers) trace += m.ToString() + " ";
+    SCOPED_TRACE(trace);
+    const auto querier = head.OpenQuerier(kAllTime);
+    const auto select = [&](std::span<const Matcher> wanted) {
+      std::set<Labels> found;
+      auto set = querier->Select(storage::SeriesOrder::kSorted, {}, wanted);
+      Labels last;
+      while (const auto series = (*set)->Next()) {
+        EXPECT_LT(last, series->labels());
+        last = series->labels();
+        found.insert(last);
+      }
+      return found;
+    };
+    // The full scan is the other way to the answer.
+    std::set<Labels> want;
+    for (const Labels& labels : select({})) {
+      if (std::all_of(matchers.begin(), matchers.end(),
+                      [&](const Matcher& m) { return m.Matches(labels.Get(m.name())); })) {
+        want.insert(labels);
+      }
+    }
+    const std::set<Labels> got = select(matchers);
+    EXPECT_EQ(got, want);
+    std::set<std::string> values;
+    std::set<std::string> names;
+    for (const Labels& labels : want) {
+      for (const LabelView& label : labels) names.emplace(label.name);
+      if (labels.Has("i")) values.emplace(labels.Get("i"));
+    }
+    EXPECT_EQ(*querier->LabelValues("i", {}, matchers),
+              std::vector<std::string>(values.begin(), values.end()));
+    EXPECT_EQ(*querier->LabelNames({}, matchers),
+              std::vector<std::string>(names.begin(), names.end()));
+  }
+}
+
+TEST(HeadChunks, AreCutAsUpstreamCutsThem) {
+  // 15 s apart: 120 samples a chunk make 30 minutes, spread evenly over the two hours.
+  Head head({});
+  for (int64_t i = 0; i < 480; ++i) {
+    ASSERT_TRUE(AppendOne(head, i * 15'000, static_cast<double>(i)).ok());
+  }
+  EXPECT_EQ(head.counters().chunks_created, 4U);
+  // 1 s apart: the same estimate, made at the 30th sample, gives 62 chunks a range.
+  Head quick({});
+  for (int64_t i = 0; i < 480; ++i) ASSERT_TRUE(AppendOne(quick, i * 1000, 1).ok());
+  EXPECT_EQ(quick.counters().chunks_created, 5U);
+  // Faster than the first 30 promised: twice the wanted samples are the bound.
+  Head faster({});
+  for (int64_t i = 0; i < 241; ++i) {
+    ASSERT_TRUE(AppendOne(faster, i < 30 ? i * 60'000 : 1'740'000 + i, 1).ok());
+  }
+  EXPECT_EQ(faster.counters().chunks_created, 2U);
+}
+
+TEST(HeadTruncate, LetsGoOfOldSeriesAndTheirTexts) {
+  Head head({});
+  for (int i = 0; i < 3000; ++i) {
+    const Labels labels{{"__name__", "m"}, {"i", std::to_string(i)}};
+    ASSERT_TRUE(AppendOne(head, 1000 + i, 1, labels).ok());
+  }
+  const uint64_t symbols = head.symbol_bytes();
+  ASSERT_TRUE(AppendOne(head, 10'000'000, 1).ok());
+  ASSERT_TRUE(head.MapFullChunks().ok());
+  // A series that a running appender has found stays although it is empty.
+  auto running = head.NewAppender();
+  ASSERT_TRUE(running->Append(0, Labels{{"__name__", "m"}, {"i", "5"}}, 10'000'000, 2, {}).ok());
+  ASSERT_TRUE(head.TruncateMemory(9'000'000).ok());
+  EXPECT_EQ(head.series_count(), 2U);
+  EXPECT_LT(head.symbol_bytes(), symbols / 10);
+  ASSERT_TRUE(running->Commit().ok());
+  EXPECT_EQ(Read(head), "m 10000000=1\nm{i=\"5\"} 10000000=2\n");
+  // The slots are used again, and nothing of their first owners shows.
+  for (int i = 0; i < 3000; ++i) {
+    const Labels labels{{"__name__", "n"}, {"j", std::to_string(i)}};
+    ASSERT_TRUE(AppendOne(head, 10'000'000, i, labels).ok());
+  }
+  EXPECT_EQ(Read(head, kAllTime, {Matcher::Equal("j", "7")}), "n{j=\"7\"} 10000000=7\n");
+  EXPECT_EQ(head.series_count(), 3002U);
+}
+
+TEST(HeadExemplars, RingOfAllSeries) {
+  HeadOptions options;
+  options.exemplars_max = 3;
+  Head head(options);
+  ASSERT_TRUE(AppendOne(head, 1, 1).ok());
+  const auto add = [&](int64_t t, double v, const std::string& id) {
+    auto appender = head.NewAppender();
+    const Status status =
+        appender->AppendExemplar(0, kSeries, Exemplar{Labels{{"id", id}}, v, t, true});
+    EXPECT_TRUE(appender->Commit().ok());
+    return status.ok() ? std::string() : status.message();
+  };
+  EXPECT_EQ(add(10, 1, "a"), "");
+  EXPECT_EQ(add(10, 1, "a"), "duplicate exemplar");
+  EXPECT_EQ(add(9, 1, "b"), "out of order exemplar");
+  EXPECT_EQ(add(10, 0.5, "b"), "out of order exemplar");
+  EXPECT_EQ(add(11, 1, std::string(127, 'x')),
+            "label length for exemplar exceeds maximum of 128 UTF-8 characters");
+  for (int64_t t = 20; t < 25; ++t) EXPECT_EQ(add(t, 1, "c"), "");
+  auto found = head.exemplars().Select(kAllTime, {{Matcher::Equal("__name__", "m")}});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].exemplars.size(), 3U);
+  EXPECT_EQ(found[0].exemplars.front().timestamp_ms, 22);
+  head.exemplars().Resize(2);
+  found = head.exemplars().Select({0, 23}, {{Matcher::Equal("__name__", "m")}});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].exemplars.size(), 1U);
+  head.exemplars().Resize(0);
+  EXPECT_EQ(add(30, 1, "d"),
+            "exemplar storage is disabled or max exemplars is less than or equal to 0");
+}
+
+TEST(HeadStatus, Cardinality) {
+  Head head({});
+  for (int i = 0; i < 10; ++i) {
+    const Labels labels{{"__name__", i < 7 ? "big" : "small"}, {"i", std::to_string(i)}};
+    ASSERT_TRUE(AppendOne(head, 1, 1, labels).ok());
+  }
+  const HeadCardinality c = head.Cardinality(2);
+  EXPECT_EQ(c.series, 10U);
+  EXPECT_EQ(c.label_pairs, 12U);
+  ASSERT_EQ(c.series_by_metric_name.size(), 2U);
+  EXPECT_EQ(c.series_by_metric_name[0].name, "big");
+  EXPECT_EQ(c.series_by_metric_name[0].count, 7U);
+  EXPECT_EQ(c.values_by_label_name[0].name, "i");
+  EXPECT_EQ(c.values_by_label_name[0].count, 10U);
+  EXPECT_EQ(c.memory_by_label_name[0].count, 7U * 3 + 3U * 5);
+  EXPECT_EQ(c.series_by_label_pair[0].name, "__name__=big");
+}
+
+TEST(SlabPool, GivesDistinctPiecesAndTakesThemBack) {
+  SlabPool pool;
+  std::mt19937_64 random(7);
+  struct Piece {
+    SlabRef ref;
+    size_t bytes;
+    char mark;
+  };
+  std::vector<Piece> pieces;
+  for (int i = 0; i < 50'000; ++i) {
+    if (!pieces.empty() && random() % 5 < 2) {
+      const size_t at = random() % pieces.size();
+      const Piece piece = pieces[at];
+      const std::string_view bytes(pool.At(piece.ref), piece.bytes);
+      ASSERT_EQ(bytes, std::string(piece.bytes, piece.mark));
+      pool.Free(piece.ref);
+      pieces[at] = pieces.back();
+      pieces.pop_back();
+      continue;
+    }
+    const size_t bytes = random() % 100 == 0 ? random() % 40'000 : random() % 700;
+    const SlabRef ref = pool.Allocate(bytes);
+    ASSERT_GE(pool.Capacity(ref), bytes);
+    ASSERT_LE(pool.Capacity(ref), std::max<size_t>(16, bytes + bytes / 4 + 8));
+    const char mark = static_cast<char>('a' + i % 26);
+    std::fill_n(pool.At(ref), bytes, mark);
+    pieces.push_back({ref, bytes, mark});
+  }
+  for (const Piece& piece : pieces) pool.Free(piece.ref);
+  EXPECT_LE(pool.resident_bytes(), uint64_t{64} << 16) << "empty pages go back to the system";
+}
+
+TEST(Intervals, MergeWhatTouches) {
+  struct Case {
+    std::vector<Interval> before;
+    Interval added;
+    std::vector<Interval> after;
+  };
+  const Case cases[] = {
+      {{}, {1, 2}, {{1, 2}}},
+      {{{1, 2}}, {3, 4}, {{1, 4}}},
+      {{{1, 2}}, {4, 5}, {{1, 2}, {4, 5}}},
+      {{{5, 6}}, {1, 2}, {{1, 2}, {5, 6}}},
+      {{{1, 2}, {5, 6}, {9, 9}}, {2, 7}, {{1, 7}, {9, 9}}},
+      {{{1, INT64_MAX}}, {5, 6}, {{1, INT64_MAX}}},
+      {{{INT64_MIN, 0}}, {1, 1}, {{INT64_MIN, 1}}},
+  };
+  for (const Case& c : cases) {
+    std::vector<Interval> got = c.before;
+    AddInterval(c.added, &got);
+    EXPECT_EQ(got, c.after);
+  }
+}
+
+// Writers, readers, mapping and truncation at once. A scrape writes the same value to ten series:
+// a reader must find them equal.
+TEST(HeadThreads, ReadersSeeWholeScrapes) {
+  SetLogLevel(LogLevel::kError);
+  HeadOptions options;
+  options.chunk_range_ms = 60'000;
+  options.samples_per_chunk = 10;
+  Head head(options);
+  std::atomic<bool> stop{false};
+  std::atomic<int> failures{0};
+  constexpr int kWriters = 2;
+  constexpr int kSeriesPerWriter = 10;
+  std::vector<std::thread> threads;
+  for (int w = 0; w < kWriters; ++w) {
+    threads.emplace_back([&, w] {
+      std::vector<storage::SeriesRef> refs(kSeriesPerWriter);
+      for (int64_t i = 1; i <= 1500; ++i) {
+        auto appender = head.NewAppender();
+        bool ok = true;
+        for (int s = 0; s < kSeriesPerWriter; ++s) {
+          const Labels labels{{"s", std::to_string(s)}, {"w", std::to_string(w)}};
+          const auto ref = appender->Append(refs[static_cast<size_t>(s)], labels, i * 1000,
+                                            static_cast<double>(i), {});
+          ok &= ref.ok();
+          if (ref.ok()) refs[static_cast<size_t>(s)] = *ref;
+        }
+        // A truncation may have overtaken a slow writer: all of its samples are refused then.
+        if (!appender->Commit().ok() || (!ok && i * 1000 > head.max_time_ms())) ++failures;
+      }
+    });
+  }
+  for (int r = 0; r < 2; ++r) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        const int64_t from = head.min_time_ms();
+        const auto querier = head.OpenQuerier({from, INT64_MAX});
+        for (int w = 0; w < kWriters; ++w) {
+          auto set = querier->Select(storage::SeriesOrder::kSorted, {},
+                                     std::vector<Matcher>{Matcher::Equal("w", std::to_string(w))});
+          if (!set.ok()) ++failures;
+          std::set<int64_t> ends;
+          while (const auto series = (*set)->Next()) {
+            storage::SampleColumns columns;
+            if (!series->Read(&columns).ok()) ++failures;
+            ends.insert(columns.empty() ? 0 : columns.timestamps_ms.back());
+          }
+          if (ends.size() > 1) ++failures;
+        }
+      }
+    });
+  }
+  std::thread truncator([&] {
+    while (!stop) {
+      if (head.initialized() && head.max_time_ms() - head.min_time_ms() > 300'000) {
+        if (!head.TruncateMemory(head.min_time_ms() + 60'000).ok()) ++failures;
+      }
+      if (!head.MapFullChunks().ok()) ++failures;
+      std::this_thread::yield();
+    }
+  });
+  for (int w = 0; w < kWriters; ++w) threads[static_cast<size_t>(w)].join();
+  stop = true;
+  for (size_t i = kWriters; i < threads.size(); ++i) threads[i].join();
+  truncator.join();
+  EXPECT_EQ(failures, 0);
+}
+
+}  // namespace
+}  // namespace narthex::tsdb
