@@ -10,10 +10,6 @@ namespace {
 constexpr std::string_view kIndexFileName = "index";
 constexpr std::string_view kChunksFolder = "chunks";
 
-Status In(const std::string& path, const Status& status) {
-  return status.WithPrefix(path + ": ");
-}
-
 }  // namespace
 
 Result<std::shared_ptr<Block>> Block::Open(FileSystem& files, const std::string& directory) {
@@ -23,21 +19,14 @@ Result<std::shared_ptr<Block>> Block::Open(FileSystem& files, const std::string&
 }
 
 Status Block::Init() {
-  auto meta = ReadBlockMeta(files_, directory_);
-  if (!meta.ok()) return In(JoinPath(directory_, kMetaFileName), meta.status());
-  meta_ = *std::move(meta);
+  NARTHEX_TRY(meta_, ReadBlockMeta(files_, directory_));
   ulid_ = meta_.ulid;
   min_ms_ = meta_.min_ms;
   max_ms_ = meta_.max_ms;
-  auto chunks = ChunkSegmentReader::Open(files_, JoinPath(directory_, kChunksFolder));
-  if (!chunks.ok()) return In(JoinPath(directory_, kChunksFolder), chunks.status());
-  chunks_ = *std::move(chunks);
-  auto index = IndexReader::Open(files_, JoinPath(directory_, kIndexFileName));
-  if (!index.ok()) return In(JoinPath(directory_, kIndexFileName), index.status());
-  index_ = *std::move(index);
-  auto tombstones = ReadTombstones(files_, directory_);
-  if (!tombstones.ok()) return In(JoinPath(directory_, kTombstonesFileName), tombstones.status());
-  tombstones_ = std::make_shared<const Tombstones>(*std::move(tombstones));
+  NARTHEX_TRY(chunks_, ChunkSegmentReader::Open(files_, JoinPath(directory_, kChunksFolder)));
+  NARTHEX_TRY(index_, IndexReader::Open(files_, JoinPath(directory_, kIndexFileName)));
+  NARTHEX_TRY(Tombstones tombstones, ReadTombstones(files_, directory_));
+  tombstones_ = std::make_shared<const Tombstones>(std::move(tombstones));
   small_files_bytes_ = FormatBlockMeta(meta_).size() + EncodeTombstonesFile(*tombstones_).size();
   return {};
 }

@@ -27,7 +27,8 @@ namespace narthex::tsdb {
 
 class Block {
  public:
-  // kCorruption, with the file's name in front, when a part of it cannot be understood.
+  // kCorruption when a part of it cannot be understood. The texts are upstream's, which name
+  // neither block nor file: whoever opens puts `corrupted block <ulid>: ` in front.
   static Result<std::shared_ptr<Block>> Open(FileSystem& files, const std::string& directory);
 
   const std::string& directory() const { return directory_; }

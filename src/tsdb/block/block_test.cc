@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
 #include <random>
 
@@ -160,6 +161,41 @@ TEST(Block, ReadsUpstreamsVersionOne) {
   }
   EXPECT_EQ(samples, (*block)->meta().stats.samples);
   EXPECT_EQ(all->size(), (*block)->meta().stats.series);
+}
+
+// The texts that upstream gives behind `corrupted block <ulid>: `.
+TEST(Block, OpenSaysWhatIsWrong) {
+  const std::string source = ConformancePath("tsdb/upstream/index_format_v1/meta.json");
+  if (source.empty()) GTEST_SKIP() << "no conformance data";
+  const TemporaryDirectory root;
+  int number = 0;
+  const auto open_with = [&](const char* name, const std::function<void(std::string&)>& damage) {
+    const std::string folder = JoinPath(root.path(), std::to_string(number++));
+    EXPECT_TRUE(Disk().CreateDirectories(folder + "/chunks").ok());
+    for (const std::string file : {"meta.json", "index", "tombstones", "chunks/000001"}) {
+      std::string bytes = Disk().ReadAll(JoinPath(DirName(source), file)).value();
+      if (file == name) damage(bytes);
+      if (!bytes.empty()) EXPECT_TRUE(Disk().WriteAtomically(folder + "/" + file, bytes).ok());
+    }
+    std::string text = Block::Open(Disk(), folder).status().message();
+    if (const size_t at = text.find(folder); at != std::string::npos) {
+      text.replace(at, folder.size(), "DIR");
+    }
+    return text;
+  };
+  const auto flip = [](size_t at) {
+    return [at](std::string& bytes) { bytes[at < bytes.size() ? at : bytes.size() - 1] ^= '\xff'; };
+  };
+  EXPECT_EQ(open_with("none", flip(0)), "");
+  EXPECT_EQ(open_with("index", flip(0)), "invalid magic number 45aad700");
+  EXPECT_EQ(open_with("index", flip(14)), "read symbols: invalid checksum");
+  EXPECT_EQ(open_with("index", [](std::string& bytes) { bytes.resize(bytes.size() / 2); }),
+            "read TOC: read TOC: invalid checksum");
+  EXPECT_EQ(open_with("index", [](std::string& bytes) { bytes.clear(); }),
+            "try lock file: open DIR/index: no such file or directory");
+  EXPECT_EQ(open_with("chunks/000001", flip(0)), "invalid magic number 7abd40dd");
+  EXPECT_EQ(open_with("tombstones", flip(10'000)), "checksum did not match");
+  EXPECT_EQ(open_with("tombstones", [](std::string& bytes) { bytes.clear(); }), "");
 }
 
 TEST(Block, RepairsTheOldIndexVersion) {

@@ -20,9 +20,11 @@ Status InvalidChecksum(std::string_view what) {
 }  // namespace
 
 Result<std::unique_ptr<IndexReader>> IndexReader::Open(FileSystem& files, const std::string& path) {
-  NARTHEX_TRY(std::unique_ptr<MappedFile> map, files.Map(path));
+  auto map = files.Map(path);
+  // Upstream's words for an index that is not there.
+  if (!map.ok()) return map.status().WithPrefix("try lock file: ");
   std::unique_ptr<IndexReader> reader(new IndexReader);
-  reader->map_ = std::move(map);
+  reader->map_ = *std::move(map);
   reader->data_ = reader->map_->data();
   NARTHEX_RETURN_IF_ERROR(reader->Init());
   return reader;
