@@ -128,5 +128,7 @@ class Server {
 // Keeps SIGINT, SIGTERM and SIGHUP for the server's own thread; before any thread is started.
 void BlockSignals();
 LogLevel ParseLogLevel(std::string_view name);
+// Blocks until SIGINT or SIGTERM.
+void WaitForEndSignal();
 
 }  // namespace narthex::apps
