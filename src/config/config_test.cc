@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "config/rule_file.h"
-#include "config/sd_mechanisms.h"
+#include "config/web_config.h"
 #include "config/yaml_print.h"
 
 namespace narthex {
@@ -482,6 +482,60 @@ TEST(RuleFile, ReadsAndNamesWhatIsWrong) {
             "f: invalid label name: __name__\n"
             "f: 1:60: group \"g\", rule 1, \"a.b\": invalid recording rule name: a.b\n"
             "f: group \"g\", rule 1, \"a.b\": invalid label name: c.d\n");
+}
+
+TEST(WebConfig, ReadsStrictlyAndChecks) {
+  const std::string hash = "$2b$12$1DpgBb6TpGkQxQ8ZGq7k2eZcb8.9ZPLR5AAS5x0d0n7JRsyV3m0ZK";
+  const auto good = ParseWebConfig(
+      "tls_server_config: {cert_file: c, key_file: k, client_auth_type: RequireClientCert,\n"
+      "  min_version: TLS13, cipher_suites: [TLS_AES_128_GCM_SHA256], curve_preferences: "
+      "[X25519]}\n"
+      "http_server_config: {http2: false, headers: {X-Frame-Options: deny}}\n"
+      "rate_limit: {burst: 3, interval: 1m0.5s}\nbasic_auth_users: {bob: " +
+      hash + "}\n");
+  ASSERT_TRUE(good.ok()) << good.status().message();
+  EXPECT_TRUE(good->tls_server_config.is_enabled());
+  EXPECT_TRUE(good->tls_server_config.Validate().ok());
+  EXPECT_EQ(*good->tls_server_config.ParseClientAuthType(), ClientAuthType::kRequireAnyClientCert);
+  EXPECT_EQ(good->tls_server_config.min_version, TlsVersion::kTls13);
+  EXPECT_EQ(good->rate_limit.interval_nanos, 60'500'000'000);
+  EXPECT_FALSE(good->http_server_config.http2);
+  EXPECT_TRUE(good->ValidateUsers().ok());
+  EXPECT_TRUE(ParseWebConfig("")->http_server_config.http2);
+  EXPECT_FALSE(ParseWebConfig("")->tls_server_config.is_enabled());
+
+  struct Case {
+    std::string_view yaml, want;
+  };
+  for (const Case& c : {
+           Case{"tls_server_configs: {}\n",
+                "yaml: unmarshal errors:\n  line 1: field tls_server_configs not found in type "
+                "web.Config"},
+           Case{"tls_server_config: {min_version: TLS111}\n", "unknown TLS version: TLS111"},
+           Case{"tls_server_config: {cipher_suites: [X]}\n", "unknown cipher: X"},
+           Case{"tls_server_config: {curve_preferences: [X]}\n", "unknown curve: X"},
+           Case{"http_server_config: {headers: {X-Other: a}}\n",
+                "HTTP header \"X-Other\" can not be configured"},
+           Case{"http_server_config: {headers: {X-Frame-Options: a}}\n",
+                "invalid value for X-Frame-Options. Expected one of: [\"deny\" \"sameorigin\"], "
+                "but got: \"a\""},
+           Case{"tls_server_config: {cert_file: a}\n", "missing one of key or key_file"},
+           Case{"tls_server_config: {key_file: a}\n", "missing one of cert or cert_file"},
+           Case{"tls_server_config: {cert: a, key: b, client_auth_type: X}\n",
+                "invalid ClientAuth: X"},
+           Case{"tls_server_config: {cert: a, key: b, client_ca: X}\n",
+                "client CA's have been configured without a Client Auth Policy"},
+           Case{"basic_auth_users: {a: b}\n",
+                "crypto/bcrypt: hashedSecret too short to be a bcrypted password"},
+       }) {
+    const auto config = ParseWebConfig(c.yaml);
+    Status status = config.status();
+    if (status.ok() && config->tls_server_config.is_enabled()) {
+      status = config->tls_server_config.Validate();
+    }
+    if (status.ok()) status = config->ValidateUsers();
+    EXPECT_EQ(status.message(), c.want) << c.yaml;
+  }
 }
 
 }  // namespace

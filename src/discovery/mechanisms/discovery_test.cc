@@ -741,6 +741,71 @@ TEST(Conformance, TargetGroups) {
              passed, failed, skipped);
 }
 
+// Each case is one exchange of a fresh discoverer. Empty groups stand for what an earlier exchange
+// had, which these do not see.
+TEST(Conformance, HttpExchanges) {
+  const std::string path = ConformanceDirectory() + "/discovery/cases.jsonl";
+  const auto text = FileSystem::Posix().ReadAll(path);
+  if (!text.ok()) GTEST_SKIP() << "no cases in " << path;
+  int passed = 0;
+  int failed = 0;
+  int skipped = 0;
+  for (const std::string_view line : Split(*text, '\n')) {
+    if (line.empty()) continue;
+    std::string filled(line);
+    for (size_t at; (at = filled.find("SERVER")) != std::string::npos;) {
+      filled.replace(at, 6, "127.0.0.1:9090");
+    }
+    const json::value document = json::parse(filled);
+    const json::object& test = document.as_object();
+    if (test.at("mechanism").as_string() != "http") {
+      ++skipped;  // Mechanisms that are not built in.
+      continue;
+    }
+    const json::object& exchange = test.at("exchanges").as_array().at(0).as_object();
+    json::array want;
+    std::string url = "http://127.0.0.1:9090";
+    for (const json::value& group : test.at("groups").as_array()) {
+      if (group.at("targets").as_array().empty()) continue;
+      want.push_back(json::object{{"Labels", group.at("labels")},
+                                  {"Source", group.at("source")},
+                                  {"Targets", group.at("targets")}});
+      url = group.at("labels").at("__meta_url").as_string();
+    }
+    ManualTaskLoop loop;
+    ScriptedFetcher fetcher;
+    const auto status = static_cast<int>(exchange.at("status").as_int64());
+    fetcher.answer = FetchResponse{
+        status,
+        status == 200 ? "200 OK" : fmt::format("{} Bad Request", status),
+        {{"Content-Type", std::string(exchange.at("content_type").as_string())}},
+        exchange.contains("body") ? std::string(exchange.at("body").as_string()) : ""};
+    DiscoveryRegistry registry;
+    RegisterBuiltinMechanisms(registry);
+    SdMetrics metrics;
+    DiscoveryEnvironment environment;
+    environment.loop = &loop;
+    environment.http = &fetcher;
+    environment.metrics = &metrics;
+    auto discoverer = *registry.Create(HttpEntry(url), "job", environment);
+    json::array got;
+    discoverer->Start([&](std::vector<TargetGroupPtr> groups) {
+      for (const TargetGroupPtr& group : groups) got.push_back(ToJson(*group));
+    });
+    loop.RunDue();
+    discoverer->Stop();
+    const bool refused = metrics.Get("prometheus_sd_http_failures_total", {}) > 0;
+    if (got == want && refused == test.contains("error")) {
+      ++passed;
+    } else {
+      ++failed;
+      ADD_FAILURE() << filled << "\ngives " << json::serialize(got);
+    }
+  }
+  fmt::print("[ COUNTS   ] discovery/cases.jsonl: {} passed, {} failed, {} skipped\n", passed,
+             failed, skipped);
+}
+
 TEST(Conformance, TargetGroupFiles) {
   const std::string folder = ConformanceDirectory() + "/discovery/file";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
