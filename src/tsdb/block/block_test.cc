@@ -175,7 +175,9 @@ TEST(Block, OpenSaysWhatIsWrong) {
     for (const std::string file : {"meta.json", "index", "tombstones", "chunks/000001"}) {
       std::string bytes = Disk().ReadAll(JoinPath(DirName(source), file)).value();
       if (file == name) damage(bytes);
-      if (!bytes.empty()) EXPECT_TRUE(Disk().WriteAtomically(folder + "/" + file, bytes).ok());
+      if (!bytes.empty()) {
+        EXPECT_TRUE(Disk().WriteAtomically(folder + "/" + file, bytes).ok());
+      }
     }
     std::string text = Block::Open(Disk(), folder).status().message();
     if (const size_t at = text.find(folder); at != std::string::npos) {

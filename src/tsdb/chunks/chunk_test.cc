@@ -210,7 +210,9 @@ TEST(FloatChunks, TruncationIsAnErrorAndLeavesColumnsAlone) {
     columns.AddFloat(1, 2);
     const Status status = DecodeChunk(ChunkEncoding::kXor, std::string_view(bytes).substr(0, size),
                                       kAllTime, {}, &columns);
-    if (size >= 2) EXPECT_FALSE(status.ok()) << size;
+    if (size >= 2) {
+      EXPECT_FALSE(status.ok()) << size;
+    }
     EXPECT_EQ(columns.size(), 1u);
   }
   SampleColumns columns;

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <type_traits>
 
 #include "tsdb/chunks/varbit.h"
 
@@ -335,7 +336,13 @@ void ReduceBuckets(unsigned schema_steps, std::vector<Span>* spans, std::vector<
       reduced_indexes.push_back(index);
       reduced.push_back((*counts)[i]);
     } else {
-      reduced.back() += (*counts)[i];
+      // Damaged counts may overflow; they wrap, as upstream's do.
+      if constexpr (std::is_integral_v<Count>) {
+        reduced.back() = static_cast<Count>(static_cast<uint64_t>(reduced.back()) +
+                                            static_cast<uint64_t>((*counts)[i]));
+      } else {
+        reduced.back() += (*counts)[i];
+      }
     }
   }
   *spans = SpansOf(reduced_indexes);

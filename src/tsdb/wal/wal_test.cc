@@ -178,7 +178,9 @@ TEST(Wal, TornAndDamagedAtEveryPlaceKeepsAPrefix) {
     for (int i = 0; i < 40; ++i) {
       written.push_back(Noise(random, i == 20 ? 40'000 : 20 + random() % 60));
       ASSERT_TRUE((*wal)->Log(written.back()).ok());
-      if (i == 29) ASSERT_TRUE((*wal)->NextSegment().ok());
+      if (i == 29) {
+        ASSERT_TRUE((*wal)->NextSegment().ok());
+      }
     }
     ASSERT_TRUE((*wal)->Close().ok());
     segment[0] = Disk().ReadAll(folder.path() + "/00000000").value();
