@@ -349,13 +349,27 @@ TEST(Planner, PicksTheGroupUpstreamPicks) {
                 {0, 1}},
        }) {
     SCOPED_TRACE(c.name);
-    const PlanOptions options = {CompactionRanges(2 * kHour, 31 * 24 * kHour), true};
+    const PlanOptions options = {CompactionRanges(2 * kHour, 31 * 24 * kHour), true, nullptr};
     std::vector<Ulid> want;
     for (const size_t i : c.want) want.push_back(c.blocks[i].ulid);
     EXPECT_EQ(PlanCompaction(c.blocks, options), want);
   }
   EXPECT_EQ(CompactionRanges(2, 500), (std::vector<int64_t>{2, 6, 18, 54, 162, 486}));
   EXPECT_EQ(CompactionRanges(2, 1), (std::vector<int64_t>{2}));
+}
+
+TEST(Planner, StopsAtWhatIsNotUploaded) {
+  std::vector<BlockMeta> blocks = {Planned(0, 2), Planned(2, 4), Planned(4, 6), Planned(6, 8)};
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    blocks[i].ulid = Ulid::Generate(static_cast<int64_t>(i));
+  }
+  PlanOptions options;
+  options.ranges_ms = CompactionRanges(2 * kHour, 500 * kHour);
+  EXPECT_EQ(PlanCompaction(blocks, options).size(), 3u);
+  for (size_t first = 0; first < 4; ++first) {
+    options.exclude = [&](const BlockMeta& block) { return block.ulid == blocks[first].ulid; };
+    EXPECT_TRUE(PlanCompaction(blocks, options).empty()) << first;
+  }
 }
 
 TEST(Planner, HintsOfTheResult) {

@@ -109,6 +109,10 @@ std::vector<int64_t> CompactionRanges(int64_t min_ms, int64_t max_ms) {
 }
 
 std::vector<Ulid> PlanCompaction(std::vector<BlockMeta> blocks, const PlanOptions& options) {
+  if (options.exclude) {
+    std::ranges::sort(blocks, {}, &BlockMeta::ulid);
+    blocks.erase(std::ranges::find_if(blocks, options.exclude), blocks.end());
+  }
   // Blocks of a part of the head must keep their hint, so classes never mix; ordinary blocks first.
   Blocks stale;
   Blocks selected;

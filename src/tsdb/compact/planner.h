@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,9 @@ std::vector<int64_t> CompactionRanges(int64_t min_ms, int64_t max_ms);
 struct PlanOptions {
   std::vector<int64_t> ranges_ms;
   bool allow_overlapping = true;
+  // Blocks are taken in order of their names up to the first for which this is true: a shipper has
+  // not uploaded it yet. Null: all blocks.
+  std::function<bool(const BlockMeta&)> exclude;
 };
 
 // Ulids of the blocks to compact into one, by start time. Empty: nothing to do.
