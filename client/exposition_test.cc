@@ -1,6 +1,7 @@
 // The conformance set of the exposition formats, and what it does not cover.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
 #include <cstdlib>
@@ -272,6 +273,112 @@ TEST(Conformance, Negotiate) {
   }
   EXPECT_GE(passed, 25);
   RecordProperty("passed", passed);
+}
+
+// Base64 where the text is not UTF-8.
+std::string TextOrBytes(const json::value& v, std::string_view key) {
+  const json::value* member = Member(v, key);
+  if (member == nullptr || member->is_string()) return Text(v, key);
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : Text(*member, "base64")) {
+    const size_t digit = kDigits.find(c);
+    if (digit == std::string_view::npos) continue;
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8));
+  }
+  return out;
+}
+
+std::string Print(const std::vector<MetricFamily>& families) {
+  std::string out;
+  for (const MetricFamily& family : families) WriteProtobufCompact(family, out);
+  return out;
+}
+
+TEST(Conformance, ReadFamilies) {
+  LOAD_CASES(cases);
+  int passed = 0;
+  for (const json::value& c : cases) {
+    if (Text(c, "kind") != "read_families") continue;
+    SCOPED_TRACE(json::serialize(c));
+    bool lossy = false;
+    std::vector<MetricFamily> want;
+    for (const json::value& family : Array(c, "families")) {
+      want.push_back(ReadFamily(family, lossy));
+    }
+    ASSERT_FALSE(lossy);
+    std::sort(want.begin(), want.end(),
+              [](const MetricFamily& a, const MetricFamily& b) { return a.name < b.name; });
+    const auto got = ReadText(Text(c, "text"));
+    ASSERT_TRUE(got.ok()) << got.status().message();
+    EXPECT_EQ(Print(*got), Print(want));
+    ++passed;
+  }
+  EXPECT_GE(passed, 10);
+  RecordProperty("passed", passed);
+}
+
+TEST(Conformance, ReadFamiliesErrors) {
+  LOAD_CASES(cases);
+  int passed = 0;
+  for (const json::value& c : cases) {
+    if (Text(c, "kind") != "read_families_error") continue;
+    SCOPED_TRACE(json::serialize(c));
+    const std::string text = TextOrBytes(c, "text");
+    const std::pair<NameValidation, std::string> runs[] = {
+        {NameValidation::kUtf8, Text(c, "error_utf8")},
+        {NameValidation::kLegacy, Text(c, "error_legacy")}};
+    for (const auto& [validation, want] : runs) {
+      // The set names an error under the validation that the case is about; recorded are
+      // beginnings.
+      if (want.empty()) continue;
+      const auto got = ReadText(text, validation);
+      ASSERT_FALSE(got.ok());
+      EXPECT_EQ(got.status().message().substr(0, want.size()), want);
+      ++passed;
+    }
+    if (Text(c, "error_utf8").empty()) EXPECT_TRUE(ReadText(text).ok());
+  }
+  EXPECT_GE(passed, 30);
+  RecordProperty("passed", passed);
+}
+
+TEST(ReadText, TakesBackWhatWasWritten) {
+  Registry registry;
+  const Histogram histogram(registry, {"h_seconds", "H\\h\nh."},
+                            HistogramOptions{}.WithBuckets({1, 2}));
+  histogram.Observe(1.5);
+  const Summary summary(registry, {"s_seconds", "S."},
+                        {{{0.5, 0.05}}, std::chrono::hours(1), 5, {}});
+  summary.Observe(2);
+  const Family<Gauge> gauge(registry, {"my.gauge", "G."}, {"l.n"});
+  gauge.WithLabels({"a\"b\\c\nd"}).Set(std::nan(""));
+  const std::string page = Scrape(registry, "text/plain;escaping=allow-utf-8").body;
+  const auto families = ReadText(page);
+  ASSERT_TRUE(families.ok()) << families.status().message();
+  std::string again;
+  for (const MetricFamily& family : *families) ASSERT_TRUE(WriteText(family, again).ok());
+  EXPECT_EQ(again, page);
+}
+
+TEST(ReadText, SurvivesGarbage) {
+  const std::string page =
+      "# HELP a b\n# TYPE a histogram\na_bucket{le=\"1\",x=\"y\"} 1\na_sum 2 3\n{\"q\",l=\"v\"} "
+      "1\n";
+  for (size_t cut = 0; cut <= page.size(); ++cut) {
+    (void)ReadText(page.substr(0, cut)).ok();
+    for (const char c : {'\0', '{', '}', '"', '\\', '\n', '#', ' ', '=', ',', '\xff'}) {
+      std::string mutated = page;
+      mutated.insert(cut, 1, c);
+      (void)ReadText(mutated).ok();
+      if (cut < page.size()) mutated.erase(cut + 1, 1);
+      (void)ReadText(mutated).ok();
+    }
+  }
 }
 
 TEST(Negotiate, DefaultsAndScrapers) {

@@ -76,6 +76,7 @@ class HistogramCore final : public MetricCore {
   void Fold();
   void Reset();
   void LimitNative(const double* newest);
+  void SpreadLayout();
 
   HistogramOptions options_;  // Constant; +Inf is removed from its buckets.
   const int32_t first_schema_;
@@ -257,11 +258,20 @@ void HistogramCore::LimitNative(const double* newest) {
       AddTo(base_, *newest, FindBucket(*newest));
     } else {
       reset_due_ |= min_reset.count() > 0;
-      while (over() && (base_.native->WidenZeroBucket(options_.native_max_zero_threshold) ||
-                        base_.native->HalveResolution())) {
-      }
+      // One step for each observation, as client_golang does; all that is needed where several
+      // shards came together.
+      do {
+        if (!base_.native->WidenZeroBucket(options_.native_max_zero_threshold) &&
+            !base_.native->HalveResolution()) {
+          break;
+        }
+      } while (newest == nullptr && over());
     }
   }
+  SpreadLayout();
+}
+
+void HistogramCore::SpreadLayout() {
   if (Shard* extra = extra_.load(std::memory_order_acquire)) {
     for (uint32_t i = 0; i <= extra_mask_; ++i) extra[i].native->CopyLayout(*base_.native);
   }
@@ -282,7 +292,9 @@ HistogramValue HistogramCore::Value() {
   const std::lock_guard slow(slow_mutex_);
   LockAll();
   Fold();
-  if (native() && options_.native_max_buckets > 0) LimitNative(nullptr);
+  if (native() && options_.native_max_buckets > 0 && extra_.load(std::memory_order_relaxed)) {
+    LimitNative(nullptr);
+  }
   value.sample_count = base_.count;
   value.sample_sum = base_.sum;
   value.created = created_;
@@ -295,7 +307,7 @@ HistogramValue HistogramCore::Value() {
   // Made up for here rather than by a timer: nothing is lost, as it has just been read.
   if (reset_due_ && Now() - last_reset_ >= options_.native_min_reset) {
     Reset();
-    LimitNative(nullptr);
+    SpreadLayout();
   }
   UnlockAll();
 

@@ -11,17 +11,24 @@ namespace {
 
 constexpr double kDoubleMax = std::numeric_limits<double>::max();
 
-// For each schema s above 0 the 2^s lower bounds of the buckets between 0.5 and 1, as fractions:
-// 0.5 * 2^(i / 2^s). Schema s begins at 2^s. Computed with more precision than a double has, so
-// that each is the nearest double.
+// How much wider each bucket is than the one below, for schemas 1 to 8: 2^(2^-s). The first is one
+// unit in the last place below the square root of 2. That is how the bounds that all
+// implementations share came about, and a bound must be the same double everywhere.
+constexpr double kGrowth[] = {0x1.6a09e667f3bccp+0, 0x1.306fe0a31b715p+0, 0x1.172b83c7d517bp+0,
+                              0x1.0b5586cf9890fp+0, 0x1.059b0d3158574p+0, 0x1.02c9a3e778061p+0,
+                              0x1.0163da9fb3335p+0, 0x1.00b1afa5abcbfp+0};
+
+// The 2^schema lower bounds of the buckets between 0.5 and 1. A schema has the bounds of the
+// coarser one and, between each two, the lower one times its growth.
 const double* Fractions(int32_t schema) {
   static const auto table = [] {
-    std::array<double, 2 << kSchemaMax> fractions{};
-    for (int32_t s = 0; s <= kSchemaMax; ++s) {
-      const int count = 1 << s;
-      for (int i = 0; i < count; ++i) {
-        fractions[static_cast<size_t>(count + i)] =
-            static_cast<double>(0.5L * std::exp2(static_cast<long double>(i) / count));
+    std::array<double, 2 << kSchemaMax> fractions{};  // Schema s begins at 2^s.
+    fractions[1] = 0.5;
+    for (size_t s = 1; s <= kSchemaMax; ++s) {
+      const size_t begin = size_t{1} << s;
+      for (size_t i = 0; i < begin; i += 2) {
+        fractions[begin + i] = fractions[begin / 2 + i / 2];
+        fractions[begin + i + 1] = fractions[begin + i] * kGrowth[s - 1];
       }
     }
     return fractions;

@@ -12,4 +12,5 @@
 #include "narthex/client/process_collector.h"
 #include "narthex/client/registry.h"
 #include "narthex/client/summary.h"
+#include "narthex/client/text_reader.h"
 #include "narthex/client/timer.h"
