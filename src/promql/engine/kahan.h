@@ -1,10 +1,20 @@
-// Neumaier's summation, the form in which upstream adds floats everywhere.
+// What loops over samples do with floats: Neumaier's summation, the form in which upstream adds
+// everywhere, and the test for stale markers.
 #pragma once
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
+#include "util/numbers.h"
+
 namespace narthex::promql {
+
+// IsStaleNan for loops over samples.
+inline bool IsStale(double value) {
+  return std::bit_cast<uint64_t>(value) == kStaleNanBits;
+}
 
 // Adds `value` to the sum; `c` collects the rounding errors.
 inline void KahanInc(double value, double* sum, double* c) {

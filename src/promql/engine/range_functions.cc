@@ -76,6 +76,14 @@ double SumOf(const double* values, size_t size) {
 double AvgOf(const double* values, size_t size) {
   double sum = values[0];
   double c = 0;
+  for (size_t i = 1; i < size; ++i) KahanInc(values[i], &sum, &c);
+  if (std::isfinite(sum)) {
+    const double n = static_cast<double>(size);
+    return sum / n + c / n;
+  }
+  // It overflowed on the way, or something was not finite: once more, with care.
+  sum = values[0];
+  c = 0;
   double mean = 0;
   bool incremental = false;
   double count = 1;
@@ -502,13 +510,19 @@ Status EvalRangeFunction(const RangeCall& call, std::string_view metric, const P
                   .out = out,
                   .annotations = annotations,
                   .status = {}};
-  if (call.selection == Selection::kPlain &&
-      (call.function == RangeFunction::kRate || call.function == RangeFunction::kIncrease)) {
-    range_internal::PrepareCounter(&eval);
+  const bool rate = call.function == RangeFunction::kRate;
+  const bool counter = rate || call.function == RangeFunction::kIncrease;
+  if (call.selection == Selection::kPlain && (counter || call.function == RangeFunction::kDelta)) {
+    const bool starts = call.start_timestamps && points.floats.st != nullptr;
+    if (points.histograms.size == 0 && !starts && !call.shape.at_ms.has_value()) {
+      range_internal::FloatRateColumn(call, points.floats, counter, rate, out, counts);
+      return {};
+    }
+    if (counter) range_internal::PrepareCounter(&eval);
   }
-  WindowCounter counter(points, call.shape.at_ms.has_value(), counts);
+  WindowCounter window_counter(points, call.shape.at_ms.has_value(), counts);
   SlideWindows(call.shape, points, [&](const Window& window) {
-    counter.Add(window);
+    window_counter.Add(window);
     if (window.floats() + window.histograms() > 0 && eval.status.ok()) EvalWindow(&eval, window);
   });
   return eval.status;

@@ -117,6 +117,10 @@ bool IsStartReset(int64_t previous_start, int64_t previous_time, int64_t start, 
 bool IsStartResetAfter(int64_t t, int64_t start, int64_t time);
 
 void PrepareCounter(SeriesEval* eval);
+// rate(), increase() and delta() of floats without start timestamps, all steps in one loop: what
+// dashboards ask for most.
+void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_counter,
+                     bool is_rate, StepColumn* out, WindowCounts* counts);
 void ExtrapolatedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
 void ExtendedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
 void InstantRate(SeriesEval* eval, const Window& window, bool is_rate);

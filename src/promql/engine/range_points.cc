@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "model/float_histogram_ops.h"
-#include "util/numbers.h"
+#include "promql/engine/kahan.h"
 
 namespace narthex::promql {
 
@@ -19,7 +19,7 @@ void ReduceToStats(storage::SampleColumns* samples, std::vector<CounterResetHint
     stats->count = slot->count;
     stats->sum = slot->sum;
     if (original_hints != nullptr) (*original_hints)[i] = slot->counter_reset_hint;
-    if (!IsStaleNan(slot->sum)) {
+    if (!IsStale(slot->sum)) {
       if (stats->counter_reset_hint == CounterResetHint::kUnknown && last != nullptr) {
         stats->counter_reset_hint =
             DetectReset(*slot, *last) ? CounterResetHint::kReset : CounterResetHint::kNotReset;
@@ -38,9 +38,9 @@ Status PointBuffer::Load(const storage::Series& series, bool histogram_stats, Po
   const bool starts = !raw_.start_timestamps_ms.empty();
   if (raw_.histograms.empty()) {
     size_t kept = 0;
-    while (kept < size && !IsStaleNan(raw_.values[kept])) ++kept;
+    while (kept < size && !IsStale(raw_.values[kept])) ++kept;
     for (size_t i = kept; i < size; ++i) {
-      if (IsStaleNan(raw_.values[i])) continue;
+      if (IsStale(raw_.values[i])) continue;
       raw_.timestamps_ms[kept] = raw_.timestamps_ms[i];
       raw_.values[kept] = raw_.values[i];
       if (starts) raw_.start_timestamps_ms[kept] = raw_.start_timestamps_ms[i];
@@ -59,11 +59,11 @@ Status PointBuffer::Load(const storage::Series& series, bool histogram_stats, Po
   histogram_starts_.clear();
   for (size_t i = 0; i < size; ++i) {
     if (HistogramPtr& histogram = raw_.histograms[i]; histogram != nullptr) {
-      if (IsStaleNan(histogram->sum)) continue;
+      if (IsStale(histogram->sum)) continue;
       histogram_times_.push_back(raw_.timestamps_ms[i]);
       histograms_.push_back(std::move(histogram));
       if (starts) histogram_starts_.push_back(raw_.start_timestamps_ms[i]);
-    } else if (!IsStaleNan(raw_.values[i])) {
+    } else if (!IsStale(raw_.values[i])) {
       float_times_.push_back(raw_.timestamps_ms[i]);
       float_values_.push_back(raw_.values[i]);
       if (starts) float_starts_.push_back(raw_.start_timestamps_ms[i]);

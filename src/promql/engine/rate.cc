@@ -176,6 +176,76 @@ std::optional<FloatHistogram> HistogramIncrease(SeriesEval* eval, const Window& 
 
 }  // namespace
 
+void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_counter,
+                     bool is_rate, StepColumn* out, WindowCounts* counts) {
+  const WindowShape& shape = call.shape;
+  const int64_t* t = floats.t;
+  const double* v = floats.v;
+  const size_t size = floats.size;
+  std::vector<uint32_t> resets;
+  for (size_t i = 1; is_counter && i < size; ++i) {
+    if (v[i] < v[i - 1]) resets.push_back(static_cast<uint32_t>(i));
+  }
+  const double range_seconds = Seconds(shape.range_ms);
+  const size_t steps = shape.grid.steps();
+  double* values = out->values();
+  uint64_t* present = out->present();
+  SampleStats* stats = counts->stats;
+  const bool per_step = stats != nullptr && stats->per_step();
+  size_t f0 = 0;
+  size_t f1 = 0;
+  size_t first_reset = 0;
+  size_t read_until = 0;
+  int64_t total = 0;
+  int64_t read = 0;
+  int64_t end = shape.EndAt(0);
+  for (size_t step = 0; step < steps; ++step, end += shape.grid.interval_ms) {
+    const int64_t start = end - shape.range_ms;
+    while (f1 < size && t[f1] <= end) ++f1;
+    while (f0 < f1 && t[f0] <= start) ++f0;
+    const size_t count = f1 - f0;
+    counts->window_max = std::max(counts->window_max, count);
+    counts->window_last = count;
+    const auto fresh = static_cast<int64_t>(f1 - std::max(read_until, f0));
+    read_until = f1;
+    if (per_step) {
+      stats->AddTotal(step, static_cast<int64_t>(count));
+      stats->AddRead(step, fresh);
+    } else {
+      total += static_cast<int64_t>(count);
+      read += fresh;
+    }
+    if (count < 2) continue;
+
+    const double first = v[f0];
+    double result = v[f1 - 1] - first;
+    while (first_reset < resets.size() && resets[first_reset] <= f0) ++first_reset;
+    for (size_t i = first_reset; i < resets.size() && resets[i] < f1; ++i) {
+      result += v[resets[i] - 1];
+    }
+    // The same steps as in ExtrapolatedRate.
+    double to_start = Seconds(t[f0] - start);
+    double to_end = Seconds(end - t[f1 - 1]);
+    const double sampled = Seconds(t[f1 - 1] - t[f0]);
+    const double average = sampled / static_cast<double>(count - 1);
+    const double threshold = average * 1.1;
+    if (to_start >= threshold) to_start = average / 2;
+    if (is_counter && result > 0 && first >= 0) {
+      const double to_zero = sampled * (first / result);
+      if (to_zero < to_start) to_start = to_zero;
+    }
+    if (to_end >= threshold) to_end = average / 2;
+    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
+    if (is_rate) factor /= range_seconds;
+    values[step] = result * factor;
+    present[step / 64] |= uint64_t{1} << (step % 64);
+  }
+  if (stats != nullptr && !per_step) {
+    stats->AddTotal(0, total);
+    stats->AddRead(0, read);
+  }
+}
+
 void ExtrapolatedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate) {
   if (window.mixed()) {
     eval->annotations->MixedFloatsHistograms(eval->metric, eval->call.position);

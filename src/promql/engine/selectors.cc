@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "promql/engine/evaluator.h"
-#include "util/numbers.h"
+#include "promql/engine/kahan.h"
 
 namespace narthex::promql {
 namespace {
@@ -57,10 +57,10 @@ void FillInstant(const InstantShape& shape, const storage::SampleColumns& sample
     const size_t newest = after - 1;
     const HistogramPtr* histogram = histograms ? &samples.histograms[newest] : nullptr;
     if (histogram != nullptr && *histogram != nullptr) {
-      if (IsStaleNan((*histogram)->sum)) continue;
+      if (IsStale((*histogram)->sum)) continue;
     } else {
       histogram = nullptr;
-      if (IsStaleNan(samples.values[newest])) continue;
+      if (IsStale(samples.values[newest])) continue;
     }
     if (shape.kind == InstantKind::kTimestamp) {
       out->Set(step, static_cast<double>(times[newest]) / 1000);
@@ -80,6 +80,26 @@ void FillInstant(const InstantShape& shape, const storage::SampleColumns& sample
     } else {
       out->SetHistogram(step, *histogram);
     }
+  }
+}
+
+// The same for floats alone, without the branches.
+void FillFloats(const InstantShape& shape, const storage::SampleColumns& samples, StepColumn* out) {
+  const size_t size = samples.size();
+  const size_t steps = out->steps();
+  const int64_t* times = samples.timestamps_ms.data();
+  const double* from = samples.values.data();
+  double* values = out->values();
+  uint64_t* present = out->present();
+  int64_t reference = shape.ReferenceAt(0);
+  const int64_t interval = shape.at_ms.has_value() ? 0 : shape.grid.interval_ms;
+  size_t after = 0;
+  for (size_t step = 0; step < steps; ++step, reference += interval) {
+    while (after < size && times[after] <= reference) ++after;
+    if (after == 0 || times[after - 1] <= reference - shape.lookback_ms) continue;
+    const double value = from[after - 1];
+    values[step] = value;
+    present[step / 64] |= uint64_t{!IsStale(value)} << (step % 64);
   }
 }
 
@@ -107,7 +127,11 @@ class InstantSource : public ColumnSource {
                        labels(i).ToString());
     }
     if (shape_.histogram_stats && !samples.histograms.empty()) ReduceToStats(&samples, &hints);
-    FillInstant(shape_, samples, hints, out);
+    if (shape_.kind == InstantKind::kSample && samples.histograms.empty()) {
+      FillFloats(shape_, samples, out);
+    } else {
+      FillInstant(shape_, samples, hints, out);
+    }
     cost->samples = out->SampleCount();
     if (!worker->stats.per_step() && !out->has_histograms()) {
       worker->stats.AddTotal(0, static_cast<int64_t>(cost->samples));
