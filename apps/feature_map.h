@@ -1,8 +1,8 @@
 // What /api/v1/features says that this server can do.
 #pragma once
 
-#include "discovery/discoverer.h"
 #include "apps/server_options.h"
+#include "discovery/discoverer.h"
 #include "web/api_sources.h"
 
 namespace narthex::apps {

@@ -31,7 +31,9 @@ class FlagSet {
     std::string name;
     std::string help;
     std::string placeholder;  // Empty for a switch.
+    char short_name = 0;      // 'o' of -o.
     bool repeatable = false;
+    bool required = false;  // Enforced by commands (tool_command.h), not by Parse.
     bool hidden = false;
     bool seen = false;
     std::function<Status(std::string_view)> set;
@@ -39,6 +41,18 @@ class FlagSet {
 
     Flag& Hidden() {
       hidden = true;
+      return *this;
+    }
+    Flag& Short(char name_of_one) {
+      short_name = name_of_one;
+      return *this;
+    }
+    Flag& Required() {
+      required = true;
+      return *this;
+    }
+    Flag& Placeholder(std::string text) {
+      placeholder = std::move(text);
       return *this;
     }
   };
@@ -57,6 +71,15 @@ class FlagSet {
   // One of a list.
   Flag& Enum(std::string name, std::string* target, std::vector<std::string> choices,
              std::string help);
+  // Any other kind. `placeholder` is not empty.
+  Flag& Custom(std::string name, std::string placeholder, std::string help,
+               std::function<Status(std::string_view)> set, std::function<std::string()> print) {
+    return Add(std::move(name), std::move(help), std::move(placeholder), std::move(set),
+               std::move(print));
+  }
+  // Null when there is none of that name.
+  Flag* Find(std::string_view name);
+  const std::vector<std::unique_ptr<Flag>>& flags() const { return flags_; }
 
   // Positional arguments: as many as come, handed out by arguments(). `help` is for --help.
   void Arguments(std::string name, std::string help) {
@@ -79,7 +102,6 @@ class FlagSet {
  private:
   Flag& Add(std::string name, std::string help, std::string placeholder,
             std::function<Status(std::string_view)> set, std::function<std::string()> print);
-  Flag* Find(std::string_view name);
 
   std::string program_;
   std::string description_;

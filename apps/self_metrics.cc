@@ -2,7 +2,9 @@
 
 #include <mutex>
 
+#include "apps/command.h"
 #include "narthex/client/exposition.h"
+#include "narthex/client/process_collector.h"
 #include "util/compress.h"
 #include "web/response_writer.h"
 
@@ -33,6 +35,10 @@ SummaryOptions Quantiles(std::vector<client::Objective> objectives) {
 
 SummaryOptions CommonQuantiles() {
   return Quantiles({{.5, .05}, {.9, .01}, {.99, .001}});
+}
+
+SummaryOptions WideQuantiles() {
+  return Quantiles({{.01, .001}, {.05, .005}, {.5, .05}, {.90, .01}, {.99, .001}});
 }
 
 std::vector<double> ExponentialBuckets(double start, double factor, int count) {
@@ -86,6 +92,57 @@ struct SelfMetrics::ReadingCollector : client::Collector {
   }
 };
 
+// Durations of the scraper.
+class SelfMetrics::ScrapeDurations : public scrape::ScrapeObserver {
+ public:
+  explicit ScrapeDurations(client::Registry& registry)
+      : interval_summary_(
+            registry,
+            {"prometheus_target_interval_length_seconds", "Actual intervals between scrapes."},
+            {"interval"}, WideQuantiles()),
+        interval_histogram_(registry,
+                            {"prometheus_target_interval_length_histogram_seconds",
+                             "Actual intervals between scrapes."},
+                            {"interval"}, WithNative(kDurationBuckets)),
+        reload_summary_(registry,
+                        {"prometheus_target_reload_length_seconds",
+                         "Actual interval to reload the scrape pool with a given configuration."},
+                        {"interval"}, WideQuantiles()),
+        sync_summary_(
+            registry,
+            {"prometheus_target_sync_length_seconds", "Actual interval to sync the scrape pool."},
+            {"scrape_job"}, WideQuantiles()),
+        sync_histogram_(registry,
+                        {"prometheus_target_sync_length_histogram_seconds",
+                         "Actual interval to sync the scrape pool."},
+                        {"scrape_job"}, WithNative(kDurationBuckets)),
+        scrape_histogram_(registry,
+                          MetricOptions{"prometheus_target_scrape_duration_seconds",
+                                        "The duration of target scrapes."},
+                          WithNative({})) {}
+
+  void ObserveInterval(std::string_view interval, double seconds) override {
+    interval_summary_.WithLabels({interval}).Observe(seconds);
+    interval_histogram_.WithLabels({interval}).Observe(seconds);
+  }
+  void ObserveReload(std::string_view interval, double seconds) override {
+    reload_summary_.WithLabels({interval}).Observe(seconds);
+  }
+  void ObserveSync(std::string_view job, double seconds) override {
+    sync_summary_.WithLabels({job}).Observe(seconds);
+    sync_histogram_.WithLabels({job}).Observe(seconds);
+  }
+  void ObserveScrape(double seconds) override { scrape_histogram_.Observe(seconds); }
+
+ private:
+  Family<client::Summary> interval_summary_;
+  Family<client::Histogram> interval_histogram_;
+  Family<client::Summary> reload_summary_;
+  Family<client::Summary> sync_summary_;
+  Family<client::Histogram> sync_histogram_;
+  client::Histogram scrape_histogram_;
+};
+
 SelfMetrics::SelfMetrics()
     : reload_successful(registry_,
                         MetricOptions{"prometheus_config_last_reload_successful",
@@ -131,7 +188,7 @@ SelfMetrics::SelfMetrics()
       group_summary_(registry_,
                      MetricOptions{"prometheus_rule_group_duration_seconds",
                                    "The duration of rule group evaluations."},
-                     Quantiles({{.01, .001}, {.05, .005}, {.5, .05}, {.90, .01}, {.99, .001}})),
+                     WideQuantiles()),
       group_histogram_(registry_,
                        MetricOptions{"prometheus_rule_group_duration_histogram_seconds",
                                      "The duration of rule group evaluations."},
@@ -146,6 +203,17 @@ SelfMetrics::SelfMetrics()
                               {"alertmanager"}, WithNative(kDurationBuckets)) {
   // A second registration of the same collector is the only way this fails.
   static_cast<void>(registry_.Register(readings_));
+  static_cast<void>(registry_.Register(client::MakeProcessCollector()));
+  scrape_durations_ = std::make_unique<ScrapeDurations>(registry_);
+  client::Family<client::Gauge>(
+      registry_,
+      {"prometheus_build_info",
+       "A metric with a constant '1' value labeled by version, revision, branch, goversion from "
+       "which prometheus was built, and the goos and goarch for the build."},
+      {"branch", "goarch", "goos", "goversion", "revision", "tags", "version"})
+      .WithLabels(
+          {"main", "amd64", "linux", CompilerText(), Revision(), "unknown", kReferenceVersion})
+      .Set(1);
 }
 
 SelfMetrics::~SelfMetrics() = default;
@@ -185,6 +253,10 @@ void SelfMetrics::ObserveRuleGroup(double seconds) {
 void SelfMetrics::ObserveNotification(const std::string& url, double seconds) {
   notification_summary_.WithLabels({url}).Observe(seconds);
   notification_histogram_.WithLabels({url}).Observe(seconds);
+}
+
+scrape::ScrapeObserver& SelfMetrics::scrape_observer() {
+  return *scrape_durations_;
 }
 
 void SelfMetrics::Serve(net::HttpExchange& exchange) {

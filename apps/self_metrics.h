@@ -20,6 +20,7 @@
 #include "notifier/notifier.h"
 #include "promql/engine/engine.h"
 #include "rules/manager.h"
+#include "scrape/metrics.h"
 #include "tsdb/db/db.h"
 
 namespace narthex::apps {
@@ -56,6 +57,7 @@ class SelfMetrics {
   void ObserveRule(double seconds);
   void ObserveRuleGroup(double seconds);
   void ObserveNotification(const std::string& url, double seconds);
+  scrape::ScrapeObserver& scrape_observer();
 
   client::Gauge reload_successful;
   client::Gauge reload_success_time;
@@ -68,6 +70,7 @@ class SelfMetrics {
 
  private:
   struct ReadingCollector;
+  class ScrapeDurations;
 
   client::Registry registry_;
   std::shared_ptr<ReadingCollector> readings_;
@@ -82,6 +85,7 @@ class SelfMetrics {
   client::Histogram group_histogram_;
   client::Family<client::Summary> notification_summary_;
   client::Family<client::Histogram> notification_histogram_;
+  std::unique_ptr<ScrapeDurations> scrape_durations_;
 };
 
 // Readings of single engines.

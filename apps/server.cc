@@ -5,13 +5,14 @@
 
 #include <thread>
 
+#include "apps/alert_templates.h"
 #include "apps/command.h"
-#include "config/rule_file.h"
+#include "apps/federate.h"
+#include "apps/server_views.h"
 #include "discovery/dns/resolver.h"
 #include "discovery/mechanisms/mechanisms.h"
-#include "apps/feature_map.h"
+#include "net/url.h"
 #include "promql/engine/query_log.h"
-#include "apps/server_views.h"
 #include "util/log.h"
 #include "util/strings.h"
 
@@ -226,8 +227,11 @@ Labels Server::ExternalLabels() const {
   return config_ == nullptr ? Labels() : config_->global.external_label_set();
 }
 
-void Server::StartEngines(const Config& config) {
-  gate_ = std::make_unique<promql::QueryGate>(static_cast<size_t>(options_.query_concurrency));
+Status Server::StartEngines(const Config& config) {
+  Result<std::unique_ptr<promql::QueryGate>> gate = promql::QueryGate::Open(
+      options_.storage_path, static_cast<size_t>(std::max<int64_t>(options_.query_concurrency, 1)));
+  if (!gate.ok()) return gate.status().WithPrefix("failed to initialize active query tracker: ");
+  gate_ = *std::move(gate);
   promql::EngineOptions engine;
   engine.samples_max = static_cast<size_t>(options_.query_samples_max);
   engine.timeout_ns = options_.query_timeout;
@@ -268,12 +272,25 @@ void Server::StartEngines(const Config& config) {
   rules_ =
       std::make_unique<rules::Manager>(std::move(rules), MakeRuleEnvironment(), loop_, rule_pool_);
 
-  scrape::ManagerOptions scrape;
+  scrape::ScrapeEnvironment environment;
+  environment.store = db_.get();
+  environment.fetcher = &scrape_fetcher_;
+  environment.timers = &timers_;
+  environment.pool = &work_pool_;
+  environment.clock = &Clock::System();
+  environment.files = &FileSystem::Posix();
+  environment.observer = &metrics_.scrape_observer();
+  scrape::ScrapeOptions scrape;
   scrape.user_agent = UserAgent();
-  scrape.adjust_timestamps = options_.adjust_timestamps;
+  scrape.fqdn = HostName();
+  scrape.align_timestamps = options_.adjust_timestamps;
   scrape.timestamp_tolerance_nanos = options_.timestamp_tolerance;
-  scrape_ = std::make_unique<scrape::ScrapeManager>(std::move(scrape), *db_, scrape_fetcher_,
-                                                    timers_, work_pool_, Clock::System());
+  scrape.features.start_timestamps = features_.Has("st-storage");
+  scrape.features.start_timestamp_zero_samples = features_.Has("created-timestamp-zero-ingestion");
+  scrape.features.type_and_unit_labels = features_.Has("type-and-unit-labels");
+  scrape.features.metadata_to_storage = features_.Has("metadata-wal-records");
+  scrape.features.zstd = features_.Has("zstd-scrape");
+  scrape_ = std::make_unique<scrape::ScrapeManager>(environment, std::move(scrape));
 
   discovery_loop_ = std::make_unique<ThreadTaskLoop>("discovery");
   if (Result<std::unique_ptr<DnsResolver>> dns = MakeDnsResolver({}); dns.ok()) {
@@ -281,21 +298,22 @@ void Server::StartEngines(const Config& config) {
   } else {
     LOG_WARN("DNS service discovery is not available", {"err", dns.status().message()});
   }
-  DiscoveryEnvironment environment;
-  environment.loop = discovery_loop_.get();
-  environment.http = &discovery_fetcher_;
-  environment.dns = dns_.get();
-  environment.metrics = &sd_metrics_;
-  environment.user_agent = UserAgent();
+  DiscoveryEnvironment discovery_environment;
+  discovery_environment.loop = discovery_loop_.get();
+  discovery_environment.http = &discovery_fetcher_;
+  discovery_environment.dns = dns_.get();
+  discovery_environment.metrics = &sd_metrics_;
+  discovery_environment.user_agent = UserAgent();
   DiscoveryManagerOptions discovery{"scrape", options_.discovery_reload_interval};
   scrape_discovery_ = std::make_unique<DiscoveryManager>(
-      discovery, discovery_registry_, environment,
+      discovery, discovery_registry_, discovery_environment,
       [this](const TargetSets& sets) { scrape_->UpdateTargets(sets); });
   discovery.name = "notify";
   notify_discovery_ = std::make_unique<DiscoveryManager>(
-      discovery, discovery_registry_, environment,
+      discovery, discovery_registry_, discovery_environment,
       [this](const TargetSets& sets) { notifier_->ApplyTargets(sets); });
   RegisterReadings();
+  return {};
 }
 
 void Server::RegisterReadings() {
@@ -377,7 +395,7 @@ Status Server::ApplyConfig(const Config& config) {
   };
   attempt("db_storage", db_->ApplyConfig(StorageOptions(config)));
   attempt("query_engine", ApplyQueryLog(config));
-  attempt("scrape", scrape_->ApplyConfig(config.global, scrape_configs));
+  attempt("scrape", scrape_->ApplyConfig(scrape_configs, config.global.external_label_set()));
   scrape_discovery_->ApplyConfig(ScrapeDiscoverySets(scrape_configs));
   const Labels external_labels = config.global.external_label_set();
   notifier_->ApplyConfig(config.alerting, external_labels);
@@ -538,8 +556,8 @@ int Server::Run() {
     status = OpenStorage(*config);
     if (!status.ok()) status = status.WithPrefix("opening storage failed: ");
   }
+  if (status.ok()) status = StartEngines(*config);
   if (status.ok()) {
-    StartEngines(*config);
     // The first load is checked like a reload: a file that cannot be applied ends the start.
     status = Reload();
   }

@@ -13,10 +13,12 @@
 #include <mutex>
 #include <string>
 
+#include "apps/http_adapters.h"
+#include "apps/self_metrics.h"
+#include "apps/server_options.h"
 #include "config/config.h"
 #include "discovery/discoverer.h"
 #include "discovery/manager.h"
-#include "apps/http_adapters.h"
 #include "net/event_loop.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -24,9 +26,7 @@
 #include "promql/engine/engine.h"
 #include "promql/engine/query_gate.h"
 #include "rules/manager.h"
-#include "scrape/manager.h"
-#include "apps/self_metrics.h"
-#include "apps/server_options.h"
+#include "scrape/scrape_manager.h"
 #include "tsdb/db/db.h"
 #include "util/log.h"
 #include "util/thread_pool.h"
@@ -60,7 +60,7 @@ class Server {
   bool ComputeUrls(std::string* error);
   Status OpenPort();
   Status OpenStorage(const Config& config);
-  void StartEngines(const Config& config);
+  Status StartEngines(const Config& config);
   void RegisterReadings();
   void WaitForEnd();
   void Stop();

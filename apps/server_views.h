@@ -6,7 +6,7 @@
 #include "notifier/notifier.h"
 #include "promql/parser/parser.h"
 #include "rules/manager.h"
-#include "scrape/manager.h"
+#include "scrape/scrape_manager.h"
 #include "web/api_sources.h"
 
 namespace narthex::apps {
