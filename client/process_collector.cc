@@ -160,7 +160,9 @@ class ProcessCollector final : public Collector {
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
     if (options_.extended && !options_.pid) {
       const struct mallinfo2 info = mallinfo2();
-      values[kHeap] = static_cast<double>(info.arena) + static_cast<double>(info.hblkhd);
+      const double bytes = static_cast<double>(info.arena) + static_cast<double>(info.hblkhd);
+      // 0: the program has another allocator, of which malloc knows nothing.
+      if (bytes > 0) values[kHeap] = bytes;
     }
 #endif
     for (size_t i = 0; i < kRowCount; ++i) {
