@@ -41,6 +41,9 @@ class FamilyBuilder {
 };
 
 class SelfMetrics {
+  // First, since the metrics below register with it.
+  client::Registry registry_;
+
  public:
   SelfMetrics();
   ~SelfMetrics();
@@ -72,7 +75,6 @@ class SelfMetrics {
   struct ReadingCollector;
   class ScrapeDurations;
 
-  client::Registry registry_;
   std::shared_ptr<ReadingCollector> readings_;
   client::Family<client::Counter> http_requests_;
   client::Family<client::Histogram> http_seconds_;
