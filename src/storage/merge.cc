@@ -50,12 +50,15 @@ class MergedSeries : public Series {
   explicit MergedSeries(std::vector<std::unique_ptr<Series>> parts) : parts_(std::move(parts)) {}
   const Labels& labels() const override { return parts_.front()->labels(); }
   Status Read(SampleColumns* out) const override {
+    // What can be read is given beside the error: a damaged chunk hides no more than it must.
     std::vector<SampleColumns> columns(parts_.size());
+    Status status;
     for (size_t i = 0; i < parts_.size(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(parts_[i]->Read(&columns[i]));
+      Status read = parts_[i]->Read(&columns[i]);
+      if (status.ok()) status = std::move(read);
     }
     MergeColumns(columns, out);
-    return {};
+    return status;
   }
 
  private:

@@ -35,9 +35,6 @@ bool IsTemporary(const FileInfo& entry) {
 
 Status CheckReloadable(const DbReloadableOptions& options, bool start_timestamp_storage,
                        bool encoding_chosen) {
-  if (options.out_of_order_window_ms > 0) {
-    return Status(ErrorCode::kUnsupported, "an out-of-order window above 0 is not supported yet");
-  }
   if (options.stale_series_compaction_threshold > 0) {
     return Status(ErrorCode::kUnsupported, "compaction of stale series is not supported yet");
   }
@@ -90,12 +87,26 @@ Status Db::Impl::PrepareDirectory() {
   return {};
 }
 
+Status Db::Impl::OpenWbl() {
+  if (wbl != nullptr) return {};
+  WalOptions wal_options;
+  wal_options.segment_bytes = static_cast<uint64_t>(options.wal_segment_bytes);
+  wal_options.compression = options.wal_compression;
+  NARTHEX_TRY(wbl, Wal::Open(files, JoinPath(options.path, "wbl"), wal_options));
+  return {};
+}
+
 Status Db::Impl::OpenHead() {
   WalOptions wal_options;
   wal_options.segment_bytes = static_cast<uint64_t>(options.wal_segment_bytes);
   wal_options.compression = options.wal_compression;
   NARTHEX_TRY(wal, Wal::Open(files, wal_directory, wal_options));
 
+  // Late samples that were accepted once are kept although the window may be closed now.
+  if (reloadable.out_of_order_window_ms > 0 ||
+      DirectoryBytes(files, JoinPath(options.path, "wbl")) > 0) {
+    NARTHEX_RETURN_IF_ERROR(OpenWbl());
+  }
   HeadOptions head_options;
   head_options.directory = options.path;
   head_options.chunk_range_ms = options.min_block_duration_ms;
@@ -106,6 +117,8 @@ Status Db::Impl::OpenHead() {
   head_options.exemplars_max = reloadable.exemplars_max;
   head_options.file_system = &files;
   head_options.wal = wal.get();
+  head_options.wbl = wbl.get();
+  head_options.out_of_order_window_ms = reloadable.out_of_order_window_ms;
   head_options.on_wal_write = options.on_wal_write;
   head_options.on_full_chunks = [this] { Wake(); };
   if (options.replay_progress != nullptr) {
@@ -134,6 +147,12 @@ Status Db::Impl::ReplayHead() {
   Status status = head->Replay(min_valid, &corruption);
   if (status.ok() || !corruption.has_value()) return status;
   head->counters().wal_corruptions.fetch_add(1, std::memory_order_relaxed);
+  if (corruption->directory != wal_directory && wbl != nullptr) {
+    LOG_WARN("Encountered WBL read error, attempting repair", {"err", status.message()});
+    NARTHEX_RETURN_IF_ERROR(wbl->Repair(*corruption).WithPrefix("repair corrupted WBL: "));
+    LOG_INFO("Successfully repaired WBL");
+    return {};
+  }
   LOG_WARN("Encountered WAL read error, attempting repair", {"err", status.message()});
   NARTHEX_RETURN_IF_ERROR(wal->Repair(*corruption).WithPrefix("repair corrupted WAL: "));
   LOG_INFO("Successfully repaired WAL");
@@ -200,6 +219,7 @@ Status Db::Impl::Close() {
   };
   if (head != nullptr) keep_first(head->Close());
   if (wal != nullptr) keep_first(wal->Close());
+  if (wbl != nullptr) keep_first(wbl->Close());
   lock.reset();
   return result;
 }
@@ -270,7 +290,7 @@ Result<std::unique_ptr<storage::Querier>> Db::OpenQuerier(TimeRange range) {
   std::vector<std::unique_ptr<storage::Querier>> queriers;
   // The head first: what a truncation takes from it afterwards stands in a block that is listed
   // before the truncation begins.
-  if (range.end_ms >= impl_->head->min_time_ms()) {
+  if (range.end_ms >= std::min(impl_->head->min_time_ms(), impl_->head->min_late_ms())) {
     queriers.push_back(impl_->head->OpenQuerier(range));
   }
   for (const auto& block : *impl_->blocks->Snapshot()) {
@@ -291,7 +311,11 @@ Status Db::ApplyConfig(const DbReloadableOptions& options) {
     impl_->reloadable = options;
   }
   impl_->head->exemplars().Resize(options.exemplars_max);
-  impl_->head->SetOutOfOrderWindow(options.out_of_order_window_ms);
+  if (options.out_of_order_window_ms > 0) {
+    const std::lock_guard guard(impl_->compaction_mutex);
+    NARTHEX_RETURN_IF_ERROR(impl_->OpenWbl());
+  }
+  impl_->head->SetOutOfOrderWindow(options.out_of_order_window_ms, impl_->wbl.get());
   impl_->head->SetXor2(options.float_encoding == FloatEncoding::kXor2);
   return {};
 }

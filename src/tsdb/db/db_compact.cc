@@ -61,6 +61,34 @@ Status Db::Impl::CompactHeadRange(int64_t mint_ms, int64_t maxt_ms) {
   return head->TruncateMemory(maxt_ms).WithPrefix("head memory truncate: ");
 }
 
+// Blocks of what came out of order, one for each range that has any.
+Status Db::Impl::CompactLate() {
+  if (wbl == nullptr) return {};
+  NARTHEX_TRY(const Head::LateSnapshot snapshot, head->PrepareLateCompaction());
+  std::vector<std::string> made;
+  if (snapshot.last_chunk != 0) {
+    const std::unique_ptr<BlockSource> source = NewLateSource(head.get(), snapshot);
+    BlockSource* const sources[] = {source.get()};
+    const int64_t range = options.min_block_duration_ms;
+    Status status;
+    for (int64_t t = range * (snapshot.min_ms / range); status.ok() && t <= snapshot.max_ms;
+         t += range) {
+      BlockMeta meta = NewHeadBlockMeta(t, t + range, clock.NowMillis(), kHintFromOutOfOrder);
+      status = WriteBlock(files, options.path, sources, WriteOptions(), &meta);
+      if (status.ok() && meta.stats.samples > 0) made.push_back(meta.ulid.ToString());
+    }
+    if (status.ok()) status = blocks->Reload(Limits());
+    if (!status.ok()) {
+      for (const std::string& name : made) {
+        static_cast<void>(files.RemoveAll(JoinPath(options.path, name)));
+      }
+      return status.WithPrefix("compact ooo head: ");
+    }
+    compactions.fetch_add(made.size(), std::memory_order_relaxed);
+  }
+  return head->TruncateLate(snapshot).WithPrefix("truncate ooo head: ");
+}
+
 Status Db::Impl::CompactHead() {
   int64_t last = INT64_MIN;
   Status status;
@@ -81,6 +109,7 @@ Status Db::Impl::CompactHead() {
     }
     Status truncated = head->TruncateWal(last).WithPrefix("WAL truncation in Compact: ");
     if (status.ok()) status = std::move(truncated);
+    if (status.ok()) status = CompactLate();
   }
   return status;
 }
@@ -223,7 +252,8 @@ Status Db::CompactHeadForTest(int64_t max_time_ms) {
     NARTHEX_RETURN_IF_ERROR(impl_->CompactHeadRange(mint, maxt));
     if (impl_->head->min_time_ms() <= mint) break;
   }
-  return impl_->head->TruncateWal(impl_->head->min_time_ms());
+  NARTHEX_RETURN_IF_ERROR(impl_->head->TruncateWal(impl_->head->min_time_ms()));
+  return impl_->CompactLate();
 }
 
 }  // namespace narthex::tsdb

@@ -29,6 +29,7 @@ struct Db::Impl {
   Status Close();
   Status PrepareDirectory();
   Status OpenHead();
+  Status OpenWbl();
   Status ReplayHead();
   RetentionLimits Limits() const;
   int64_t MaxBlockDuration() const;
@@ -37,6 +38,7 @@ struct Db::Impl {
   // With compaction_mutex held.
   BlockWriteOptions WriteOptions();
   Status CompactHeadRange(int64_t mint_ms, int64_t maxt_ms);
+  Status CompactLate();
   Status CompactHead();
   std::vector<BlockMeta> PlannableBlocks();
   Status CompactBlocks();
@@ -59,6 +61,7 @@ struct Db::Impl {
 
   std::unique_ptr<LockFile> lock;
   std::unique_ptr<Wal> wal;
+  std::unique_ptr<Wal> wbl;  // Made with the first out-of-order window above zero.
   std::unique_ptr<Head> head;
   std::unique_ptr<BlockList> blocks;
 

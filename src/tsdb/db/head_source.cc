@@ -8,12 +8,16 @@ namespace {
 
 class HeadIterator : public SourceSeriesIterator {
  public:
-  HeadIterator(const Head* head, const Head::SortedSeries* sorted, TimeRange range)
-      : head_(head), sorted_(sorted), range_(range) {}
+  // `late_until` 0: samples in order; otherwise late chunks up to that reference.
+  HeadIterator(const Head* head, const Head::SortedSeries* sorted, uint64_t late_until,
+               TimeRange range)
+      : head_(head), sorted_(sorted), late_until_(late_until), range_(range) {}
 
   bool Next() override {
     while (status_.ok() && next_ < sorted_->series.size()) {
-      status_ = head_->ReadRange(sorted_->series[next_++], range_, &series_);
+      const Head::SortedSeries::Entry& entry = sorted_->series[next_++];
+      status_ = late_until_ == 0 ? head_->ReadRange(entry, range_, &series_)
+                                 : head_->ReadLateRange(entry, range_, late_until_, &series_);
       if (status_.ok()) status_ = Cut();
       if (status_.ok() && !chunks_.empty()) return true;
     }
@@ -45,6 +49,7 @@ class HeadIterator : public SourceSeriesIterator {
 
   const Head* head_;
   const Head::SortedSeries* sorted_;
+  uint64_t late_until_;
   TimeRange range_;
   size_t next_ = 0;
   Head::RangeSeries series_;
@@ -54,7 +59,10 @@ class HeadIterator : public SourceSeriesIterator {
 
 class HeadSource : public BlockSource {
  public:
-  explicit HeadSource(const Head* head) : head_(head), sorted_(head->SortSeries()) {}
+  HeadSource(const Head* head, uint64_t late_until)
+      : head_(head),
+        late_until_(late_until),
+        sorted_(head->SortSeries(late_until == 0 ? Head::Which::kAll : Head::Which::kLate)) {}
 
   Status ForEachSymbol(const std::function<Status(std::string_view)>& visit) override {
     // The empty text stands in every block of the head: upstream's key of all series.
@@ -63,18 +71,23 @@ class HeadSource : public BlockSource {
     return {};
   }
   std::unique_ptr<SourceSeriesIterator> Series(TimeRange range) override {
-    return std::make_unique<HeadIterator>(head_, &sorted_, range);
+    return std::make_unique<HeadIterator>(head_, &sorted_, late_until_, range);
   }
 
  private:
   const Head* head_;
+  uint64_t late_until_;
   Head::SortedSeries sorted_;
 };
 
 }  // namespace
 
 std::unique_ptr<BlockSource> NewHeadSource(const Head* head) {
-  return std::make_unique<HeadSource>(head);
+  return std::make_unique<HeadSource>(head, 0);
+}
+
+std::unique_ptr<BlockSource> NewLateSource(const Head* head, const Head::LateSnapshot& snapshot) {
+  return std::make_unique<HeadSource>(head, snapshot.last_chunk);
 }
 
 }  // namespace narthex::tsdb

@@ -10,5 +10,7 @@ namespace narthex::tsdb {
 
 // Samples that came in order, without deleted ones. `head` is not truncated while the source lives.
 std::unique_ptr<BlockSource> NewHeadSource(const Head* head);
+// Samples that came out of order, as far as they are in chunk files.
+std::unique_ptr<BlockSource> NewLateSource(const Head* head, const Head::LateSnapshot& snapshot);
 
 }  // namespace narthex::tsdb

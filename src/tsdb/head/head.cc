@@ -36,6 +36,7 @@ Head::Head(HeadOptions options)
       exemplars_(options_.exemplars_max) {
   if (options_.file_system == nullptr) options_.file_system = &FileSystem::Posix();
   out_of_order_window_ms_.store(options_.out_of_order_window_ms, std::memory_order_relaxed);
+  wbl_.store(options_.wbl);
   xor2_.store(options_.xor2 || options_.start_timestamp_storage, std::memory_order_relaxed);
   exemplars_.SetOutOfOrderWindow(options_.out_of_order_window_ms);
 }
@@ -183,7 +184,7 @@ SlotId Head::CreateLocked(uint64_t ref, const Labels& labels, uint64_t hash) {
 // --- Views of one series
 // --------------------------------------------------------------------------
 
-bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range,
+bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range, int64_t in_order_from_ms,
                       const Isolation::Snapshot* snapshot, SeriesCopy* out) const {
   Slab& slab = store_.slab(slot);
   const uint16_t index = SeriesStore::IndexOf(slot);
@@ -201,7 +202,11 @@ bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range,
       }
     }
   }
+  const int64_t from_ms = std::max(range.start_ms, in_order_from_ms);
   const auto wanted = [&](int64_t min_ms, int64_t max_ms) {
+    return min_ms <= range.end_ms && max_ms >= from_ms;
+  };
+  const auto wanted_late = [&](int64_t min_ms, int64_t max_ms) {
     return min_ms <= range.end_ms && max_ms >= range.start_ms;
   };
   ReadMappedChunks(pool_, hot.mapped, &mapped);
@@ -227,11 +232,11 @@ bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range,
   if (hot.flags & kHasOutOfOrder) {
     const OutOfOrderSeries& late = *slab.out_of_order.find(index)->second;
     if (!late.open.empty() &&
-        wanted(late.open.front().timestamp_ms, late.open.back().timestamp_ms)) {
+        wanted_late(late.open.front().timestamp_ms, late.open.back().timestamp_ms)) {
       out->late = late.open;
     }
     for (const MappedChunk& chunk : late.mapped) {
-      if (!wanted(chunk.min_ms, chunk.max_ms)) continue;
+      if (!wanted_late(chunk.min_ms, chunk.max_ms)) continue;
       out->late_chunks.push_back(
           {chunk.encoding, chunk.min_ms, chunk.max_ms, chunk.sample_count, chunk.file_ref, {}});
     }
@@ -239,12 +244,16 @@ bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range,
   return true;
 }
 
-bool Head::HasChunkIn(SlotId slot, TimeRange range) const {
+bool Head::HasChunkIn(SlotId slot, TimeRange range, int64_t in_order_from_ms) const {
   Slab& slab = store_.slab(slot);
   const uint16_t index = SeriesStore::IndexOf(slot);
   const std::lock_guard lock(slab.mutex);
   const SeriesHot& hot = slab.hot[index];
+  const int64_t from_ms = std::max(range.start_ms, in_order_from_ms);
   const auto wanted = [&](int64_t min_ms, int64_t max_ms) {
+    return min_ms <= range.end_ms && max_ms >= from_ms;
+  };
+  const auto wanted_late = [&](int64_t min_ms, int64_t max_ms) {
     return min_ms <= range.end_ms && max_ms >= range.start_ms;
   };
   if (hot.encoding != ChunkEncoding::kNone && wanted(hot.chunk_min_ms, hot.xor_state.last_ms)) {
@@ -263,24 +272,25 @@ bool Head::HasChunkIn(SlotId slot, TimeRange range) const {
   if (hot.flags & kHasOutOfOrder) {
     const OutOfOrderSeries& late = *slab.out_of_order.find(index)->second;
     if (!late.open.empty() &&
-        wanted(late.open.front().timestamp_ms, late.open.back().timestamp_ms)) {
+        wanted_late(late.open.front().timestamp_ms, late.open.back().timestamp_ms)) {
       return true;
     }
     for (const MappedChunk& chunk : late.mapped) {
-      if (wanted(chunk.min_ms, chunk.max_ms)) return true;
+      if (wanted_late(chunk.min_ms, chunk.max_ms)) return true;
     }
   }
   return false;
 }
 
-Head::SortedSeries Head::SortSeries() const {
+Head::SortedSeries Head::SortSeries(Which which) const {
   SortedSeries sorted;
-  sorted.series.reserve(store_.size());
+  if (which == Which::kAll) sorted.series.reserve(store_.size());
   for (uint32_t number = 0; number < store_.slab_count(); ++number) {
     Slab& slab = store_.slab_at(number);
     const std::lock_guard lock(slab.mutex);
     for (uint32_t i = 0; i < kSlotsPerSlab; ++i) {
-      if (slab.cold[i].ref != 0) {
+      const bool wanted = which == Which::kAll || (slab.hot[i].flags & kHasOutOfOrder) != 0;
+      if (slab.cold[i].ref != 0 && wanted) {
         sorted.series.push_back({number * kSlotsPerSlab + i, slab.cold[i].ref});
       }
     }
@@ -307,7 +317,8 @@ Head::SortedSeries Head::SortSeries() const {
 Status Head::ReadRange(const SortedSeries::Entry& entry, TimeRange range, RangeSeries* out) const {
   out->chunks.clear();
   SeriesCopy copy;
-  if (!CopySeries(entry.slot, entry.ref, range, nullptr, &copy) || copy.chunks.empty()) return {};
+  if (!CopySeries(entry.slot, entry.ref, range, INT64_MIN, nullptr, &copy) || copy.chunks.empty())
+    return {};
   for (ChunkCopy& chunk : copy.chunks) {
     EncodedChunk& encoded = out->chunks.emplace_back();
     encoded.min_ms = chunk.min_ms;
@@ -355,7 +366,8 @@ std::vector<std::pair<int64_t, int64_t>> Head::TombstonesOf(uint64_t ref) const 
   return found->second;
 }
 
-void Head::SetOutOfOrderWindow(int64_t window_ms) {
+void Head::SetOutOfOrderWindow(int64_t window_ms, Wal* wbl) {
+  if (wbl != nullptr) wbl_.store(wbl);
   out_of_order_window_ms_.store(window_ms, std::memory_order_relaxed);
   exemplars_.SetOutOfOrderWindow(window_ms);
 }

@@ -120,6 +120,7 @@ class Head {
   // Loads chunks_head, checkpoint, WAL (and WBL). Samples before `min_valid_ms` are in blocks
   // already. When the log is damaged everything before the damage is loaded and `corruption` tells
   // the place for Wal::Repair; the head is usable then.
+  // A corruption of the WBL names its folder.
   Status Replay(int64_t min_valid_ms, std::optional<WalCorruption>* corruption);
 
   std::unique_ptr<storage::Appender> NewAppender();
@@ -166,7 +167,8 @@ class Head {
     std::vector<Entry> series;
     std::vector<SlabRef> texts;
   };
-  SortedSeries SortSeries() const;
+  enum class Which : uint8_t { kAll, kLate };
+  SortedSeries SortSeries(Which which) const;
   std::string_view TextOf(SlabRef text) const { return index_.TextAt(text); }
   // What a block takes of one series: whole chunks that touch `range`, and what is deleted.
   struct RangeSeries {
@@ -176,7 +178,23 @@ class Head {
   };
   Status ReadRange(const SortedSeries::Entry& entry, TimeRange range, RangeSeries* out) const;
 
-  void SetOutOfOrderWindow(int64_t window_ms);
+  // Compaction of samples out of order: writes all of them to chunk files and tells which there
+  // are; the caller makes blocks of them and then lets the head drop them.
+  struct LateSnapshot {
+    int64_t min_ms = INT64_MAX;
+    int64_t max_ms = INT64_MIN;
+    uint64_t last_chunk = 0;  // 0: there are none.
+    int wbl_segment = 0;      // Segments below it hold nothing that is still needed.
+  };
+  Result<LateSnapshot> PrepareLateCompaction();
+  Status ReadLateRange(const SortedSeries::Entry& entry, TimeRange range, uint64_t last_chunk,
+                       RangeSeries* out) const;
+  Status TruncateLate(const LateSnapshot& snapshot);
+  // INT64_MAX: none since the last compaction of them.
+  int64_t min_late_ms() const { return min_late_ms_.load(std::memory_order_acquire); }
+
+  // `wbl` may come with the first window above zero; it outlives the head.
+  void SetOutOfOrderWindow(int64_t window_ms, Wal* wbl);
   void SetXor2(bool xor2) { xor2_.store(xor2, std::memory_order_relaxed); }
 
  private:
@@ -222,9 +240,16 @@ class Head {
   SlotId CreateLocked(uint64_t ref, const Labels& labels, uint64_t hash);
 
   // False when the slot holds another series by now.
-  bool CopySeries(SlotId slot, uint64_t ref, TimeRange range, const Isolation::Snapshot* snapshot,
-                  SeriesCopy* out) const;
-  bool HasChunkIn(SlotId slot, TimeRange range) const;
+  // What is in order is taken from `in_order_from_ms` on only: older times stand in blocks.
+  bool CopySeries(SlotId slot, uint64_t ref, TimeRange range, int64_t in_order_from_ms,
+                  const Isolation::Snapshot* snapshot, SeriesCopy* out) const;
+  bool HasChunkIn(SlotId slot, TimeRange range, int64_t in_order_from_ms) const;
+  // With the slab's mutex held: writes the late samples in memory to files, and gives the
+  // references of the chunks.
+  Result<std::vector<uint64_t>> MapLateSamples(Slab& slab, uint16_t index, uint64_t ref);
+  // Likewise. False: there is a sample of that time.
+  Result<bool> AppendLate(Slab& slab, uint16_t index, uint64_t ref, OutOfOrderSample sample,
+                          WblBatch* wbl);
   // The bytes of a chunk that may stand in a file, valid as long as `owner` and the copy.
   Result<std::string_view> ChunkBytes(const ChunkCopy& chunk,
                                       std::shared_ptr<const void>* owner) const;
@@ -239,6 +264,7 @@ class Head {
 
   struct GcResult {
     int64_t actual_min_ms = INT64_MAX;
+    int64_t min_late_ms = INT64_MAX;
     uint32_t smallest_file = UINT32_MAX;
   };
   Status MapFullChunksLocked();
@@ -267,7 +293,10 @@ class Head {
   std::atomic<int64_t> max_time_ms_{INT64_MIN};
   std::atomic<int64_t> min_valid_ms_{INT64_MIN};
   std::atomic<int64_t> readable_from_ms_{INT64_MIN};  // Older times are left to blocks.
+  std::atomic<int64_t> min_late_ms_{INT64_MAX};
+  std::atomic<int64_t> max_late_ms_{INT64_MIN};
   std::atomic<int64_t> out_of_order_window_ms_{0};
+  std::atomic<Wal*> wbl_{nullptr};
   std::atomic<bool> xor2_{false};
   std::atomic<uint64_t> pending_bytes_{0};
 
@@ -295,7 +324,9 @@ class Head {
   // References of series that are gone but may stand in WAL records up to the time given.
   std::mutex expiry_mutex_;
   HashMap<uint64_t, int64_t> wal_expiry_;
-  int64_t last_wal_truncation_ms_ = INT64_MIN;  // Guarded by maintenance_mutex_.
+  // Guarded by maintenance_mutex_.
+  int64_t last_wal_truncation_ms_ = INT64_MIN;
+  uint64_t late_dropped_until_ = 0;  // Late chunks up to this reference are in blocks.
 };
 
 }  // namespace narthex::tsdb

@@ -117,6 +117,8 @@ void AppendBatch::Clear() {
 struct HeadAppender::CommitCounts {
   int64_t floats = 0;
   int64_t histograms = 0;
+  int64_t late_floats = 0;
+  int64_t late_histograms = 0;
   int64_t min_ms = INT64_MAX;
   int64_t max_ms = INT64_MIN;
 
@@ -541,7 +543,30 @@ Status HeadAppender::Log() {
   return {};
 }
 
-void HeadAppender::ApplyFloats(AppendBatch& batch, SeriesAppender& appender, CommitCounts& counts) {
+template <typename S>
+bool HeadAppender::ApplyLate(const S& sample, Slab& slab, uint16_t index, WblBatch& wbl) {
+  OutOfOrderSample late;
+  late.timestamp_ms = sample.timestamp_ms;
+  late.start_ms = sample.start_ms;
+  if constexpr (std::is_same_v<S, WalSample>) {
+    late.value = sample.value;
+  } else if constexpr (std::is_same_v<S, WalHistogram>) {
+    late.histogram = std::make_shared<const Histogram>(sample.histogram);
+  } else {
+    late.float_histogram = std::make_shared<const FloatHistogram>(sample.histogram);
+  }
+  const Result<bool> inserted = head_->AppendLate(slab, index, sample.ref, std::move(late), &wbl);
+  if (!inserted.ok()) {
+    LOG_ERROR("Failed to write out-of-order samples to a chunk file",
+              {"err", inserted.status().message()});
+    return false;
+  }
+  if (*inserted) wbl.Add(sample);
+  return *inserted;
+}
+
+void HeadAppender::ApplyFloats(AppendBatch& batch, SeriesAppender& appender, CommitCounts& counts,
+                               WblBatch& wbl) {
   SlabWalk walk(head_->store_);
   for (size_t i = 0; i < batch.floats.size(); ++i) {
     const WalSample& s = batch.floats[i];
@@ -576,6 +601,8 @@ void HeadAppender::ApplyFloats(AppendBatch& batch, SeriesAppender& appender, Com
         ++counts.floats;
         counts.Appended(s.timestamp_ms);
       }
+    } else if (verdict == Verdict::kOutOfOrderAccepted) {
+      if (ApplyLate(s, slab, index, wbl)) ++counts.late_floats;
     } else {
       CountRefusal(verdict, false);
     }
@@ -585,13 +612,17 @@ void HeadAppender::ApplyFloats(AppendBatch& batch, SeriesAppender& appender, Com
 template <typename H>
 void HeadAppender::ApplyHistograms(const std::vector<WalHistogramOf<H>>& samples,
                                    const std::vector<SlotId>& slots, SeriesAppender& appender,
-                                   CommitCounts& counts) {
+                                   CommitCounts& counts, WblBatch& wbl) {
   SlabWalk walk(head_->store_);
   for (size_t i = 0; i < samples.size(); ++i) {
     const WalHistogramOf<H>& s = samples[i];
     Slab& slab = walk.At(slots[i]);
     const uint16_t index = SeriesStore::IndexOf(slots[i]);
     const Verdict verdict = JudgeHistogram(slab, index, s.timestamp_ms, s.histogram, bounds_);
+    if (verdict == Verdict::kOutOfOrderAccepted) {
+      if (ApplyLate(s, slab, index, wbl)) ++counts.late_histograms;
+      continue;
+    }
     if (verdict != Verdict::kInOrder) {
       CountRefusal(verdict, true);
       continue;
@@ -637,21 +668,30 @@ Status HeadAppender::Commit() {
   CommitCounts counts;
   const Isolation::Commit commit = head_->isolation_.BeginCommit();
   SeriesAppender appender(&head_->pool_, head_->rules(), commit);
+  WblBatch wbl(head_->options_.start_timestamp_storage ? SampleFormat::kV2 : SampleFormat::kV1);
   for (size_t i = 0; i < b.batch_count; ++i) {
     AppendBatch& batch = b.batches[i];
     // The order matters: stale markers of histogram series move from the floats to the others.
-    ApplyFloats(batch, appender, counts);
-    ApplyHistograms(batch.histograms, batch.histogram_slots, appender, counts);
-    ApplyHistograms(batch.float_histograms, batch.float_histogram_slots, appender, counts);
+    ApplyFloats(batch, appender, counts, wbl);
+    ApplyHistograms(batch.histograms, batch.histogram_slots, appender, counts, wbl);
+    ApplyHistograms(batch.float_histograms, batch.float_histogram_slots, appender, counts, wbl);
     ApplyMetadata(batch);
   }
   if (counts.min_ms <= counts.max_ms) head_->WidenTimes(counts.min_ms, counts.max_ms);
   head_->isolation_.EndCommit(commit.id);
+  if (const Status logged = wbl.Write(head_->wbl_.load()); !logged.ok()) {
+    // The samples are in memory already: taking the commit back would be the greater lie.
+    LOG_ERROR("Failed to log out of order samples into the WAL", {"err", logged.message()});
+  }
 
   HeadCounters& c = head_->counters_;
   c.floats_appended.fetch_add(static_cast<uint64_t>(counts.floats), std::memory_order_relaxed);
   c.histograms_appended.fetch_add(static_cast<uint64_t>(counts.histograms),
                                   std::memory_order_relaxed);
+  c.late_floats_appended.fetch_add(static_cast<uint64_t>(counts.late_floats),
+                                   std::memory_order_relaxed);
+  c.late_histograms_appended.fetch_add(static_cast<uint64_t>(counts.late_histograms),
+                                       std::memory_order_relaxed);
   head_->AddTally(appender.tally());
   Close();
   return {};

@@ -91,11 +91,15 @@ class HeadAppender : public storage::Appender {
   Status WriteRecords(bool samples);
   void EncodeRecords(bool samples);
   Status Log();
-  void ApplyFloats(AppendBatch& batch, SeriesAppender& appender, CommitCounts& counts);
+  void ApplyFloats(AppendBatch& batch, SeriesAppender& appender, CommitCounts& counts,
+                   WblBatch& wbl);
   template <typename H>
   void ApplyHistograms(const std::vector<WalHistogramOf<H>>& samples,
                        const std::vector<SlotId>& slots, SeriesAppender& appender,
-                       CommitCounts& counts);
+                       CommitCounts& counts, WblBatch& wbl);
+  // Puts a sample out of order in; gives whether it was new.
+  template <typename S>
+  bool ApplyLate(const S& sample, Slab& slab, uint16_t index, WblBatch& wbl);
   void ApplyExemplars(const AppendBatch& batch);
   void ApplyMetadata(const AppendBatch& batch);
   void Close();

@@ -5,7 +5,7 @@
 
 #include "storage/merge.h"
 #include "tsdb/head/intervals.h"
-#include "tsdb/head/out_of_order_read.h"
+#include "tsdb/head/out_of_order.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -53,52 +53,49 @@ void DropDeleted(const std::vector<Interval>& deleted, size_t from, SampleColumn
 
 class HeadSeries : public Series {
  public:
-  HeadSeries(Labels labels, HeadSeriesReader reader, std::vector<Interval> deleted)
-      : labels_(std::move(labels)), reader_(reader), deleted_(std::move(deleted)) {}
+  HeadSeries(Labels labels, HeadSeriesReader reader)
+      : labels_(std::move(labels)), reader_(std::move(reader)) {}
   const Labels& labels() const override { return labels_; }
-  Status Read(SampleColumns* out) const override {
-    const size_t from = out->size();
-    NARTHEX_RETURN_IF_ERROR(reader_.Read(out));
-    if (!deleted_.empty()) DropDeleted(deleted_, from, out);
-    return {};
-  }
+  Status Read(SampleColumns* out) const override { return reader_.Read(out); }
 
  private:
   Labels labels_;
   HeadSeriesReader reader_;
-  std::vector<Interval> deleted_;
 };
 
 }  // namespace
 
 Status HeadSeriesReader::Read(SampleColumns* out) const {
   Head::SeriesCopy copy;
-  if (!head_->CopySeries(slot_, ref_, range_, snapshot_, &copy)) return {};
-  TimeRange range = range_;
-  if (copy.hidden_from_ms <= range.end_ms) range.end_ms = copy.hidden_from_ms - 1;
+  if (!head_->CopySeries(slot_, ref_, view_.range, view_.in_order_from_ms, view_.snapshot, &copy)) {
+    return {};
+  }
   const auto decode = [&](const Head::ChunkCopy& chunk, TimeRange within, SampleColumns* to) {
     std::shared_ptr<const void> owner;
     NARTHEX_TRY(const std::string_view bytes, head_->ChunkBytes(chunk, &owner));
-    return DecodeChunk(chunk.encoding, bytes, within,
-                       {.histogram_stats = histogram_stats_, .sample_count = chunk.sample_count},
-                       to);
+    return DecodeChunk(
+        chunk.encoding, bytes, within,
+        {.histogram_stats = view_.histogram_stats, .sample_count = chunk.sample_count}, to);
   };
-  if (copy.late.empty() && copy.late_chunks.empty()) {
+  TimeRange range = view_.range;
+  range.start_ms = std::max(range.start_ms, view_.in_order_from_ms);
+  if (copy.hidden_from_ms <= range.end_ms) range.end_ms = copy.hidden_from_ms - 1;
+  const auto read_in_order = [&](SampleColumns* to) -> Status {
+    const size_t from = to->size();
     for (const Head::ChunkCopy& chunk : copy.chunks) {
       if (chunk.min_ms > range.end_ms) break;
-      NARTHEX_RETURN_IF_ERROR(decode(chunk, range, out));
+      NARTHEX_RETURN_IF_ERROR(decode(chunk, range, to));
     }
+    if (!deleted_.empty()) DropDeleted(deleted_, from, to);
     return {};
-  }
+  };
+  if (copy.late.empty() && copy.late_chunks.empty()) return read_in_order(out);
   // Late chunks overlap anything; samples in order win.
   std::vector<SampleColumns> parts(2 + copy.late_chunks.size());
-  for (const Head::ChunkCopy& chunk : copy.chunks) {
-    if (chunk.min_ms > range.end_ms) break;
-    NARTHEX_RETURN_IF_ERROR(decode(chunk, range, &parts[0]));
-  }
-  ReadLateSamples(copy.late, range_, &parts[1]);
+  NARTHEX_RETURN_IF_ERROR(read_in_order(&parts[0]));
+  ReadLateSamples(copy.late, view_.range, &parts[1]);
   for (size_t i = 0; i < copy.late_chunks.size(); ++i) {
-    NARTHEX_RETURN_IF_ERROR(decode(copy.late_chunks[i], range_, &parts[2 + i]));
+    NARTHEX_RETURN_IF_ERROR(decode(copy.late_chunks[i], view_.range, &parts[2 + i]));
   }
   storage::MergeColumns(parts, out);
   return {};
@@ -107,13 +104,8 @@ Status HeadSeriesReader::Read(SampleColumns* out) const {
 // Series by reference, or by labels when they were all needed to sort.
 class HeadSeriesSet : public SeriesSet {
  public:
-  HeadSeriesSet(Head* head, std::vector<Found> found, TimeRange range,
-                const Isolation::Snapshot* snapshot, const SelectHints& hints)
-      : head_(head),
-        found_(std::move(found)),
-        range_(range),
-        snapshot_(snapshot),
-        histogram_stats_(hints.histogram_stats) {}
+  HeadSeriesSet(Head* head, std::vector<Found> found, const HeadSeriesReader::View& view)
+      : head_(head), found_(std::move(found)), view_(view) {}
 
   void Sort() {
     while (loaded_ < found_.size()) Load(&labels_);
@@ -152,10 +144,9 @@ class HeadSeriesSet : public SeriesSet {
       const size_t i = next_++;
       Labels& labels = labels_[i - first_];
       if (labels.empty()) continue;
-      return std::make_unique<HeadSeries>(std::move(labels),
-                                          HeadSeriesReader(head_, found_[i].slot, found_[i].ref,
-                                                           range_, snapshot_, histogram_stats_),
-                                          head_->TombstonesOf(found_[i].ref));
+      return std::make_unique<HeadSeries>(
+          std::move(labels), HeadSeriesReader(head_, found_[i].slot, found_[i].ref, view_,
+                                              head_->TombstonesOf(found_[i].ref)));
     }
   }
 
@@ -176,20 +167,22 @@ class HeadSeriesSet : public SeriesSet {
   size_t first_ = 0;
   size_t loaded_ = 0;
   size_t next_ = 0;
-  TimeRange range_;
-  const Isolation::Snapshot* snapshot_;
-  bool histogram_stats_;
+  HeadSeriesReader::View view_;
 };
 
 HeadQuerier::HeadQuerier(Head* head, TimeRange range) : head_(head), range_(range) {
   // First registered, then cut: a truncation that this reader is not waited for by has raised the
   // bound before.
   snapshot_ = head_->isolation_.OpenReader(range);
-  const int64_t from = head_->readable_from_ms_.load(std::memory_order_acquire);
-  if (range_.start_ms < from) {
-    range_.start_ms = from;
-    head_->isolation_.NarrowReader(snapshot_, range_);
+  in_order_from_ms_ = head_->readable_from_ms_.load(std::memory_order_acquire);
+  if (range_.start_ms < in_order_from_ms_) {
+    head_->isolation_.NarrowReader(snapshot_, {in_order_from_ms_, range_.end_ms});
   }
+}
+
+bool HeadQuerier::OutsideOfHead() const {
+  return range_.start_ms > std::max(head_->max_time_ms(), head_->max_late_ms_.load()) ||
+         range_.end_ms < std::min(head_->min_time_ms(), head_->min_late_ms());
 }
 
 HeadQuerier::~HeadQuerier() {
@@ -199,10 +192,8 @@ HeadQuerier::~HeadQuerier() {
 Result<std::unique_ptr<SeriesSet>> HeadQuerier::Select(SeriesOrder order, const SelectHints& hints,
                                                        std::span<const Matcher> matchers) {
   TimeRange range = range_;
-  if (hints.start_ms != 0 || hints.end_ms != 0) {
-    range.start_ms = std::max(range.start_ms, hints.start_ms);
-    range.end_ms = std::min(range.end_ms, hints.end_ms);
-  }
+  range.start_ms = std::max(range.start_ms, hints.start_ms);
+  range.end_ms = std::min(range.end_ms, hints.end_ms);
   if (range.start_ms > range.end_ms) return storage::EmptySeriesSet();
   std::vector<Found> found;
   {
@@ -214,8 +205,11 @@ Result<std::unique_ptr<SeriesSet>> HeadQuerier::Select(SeriesOrder order, const 
       if (slot != kNoSeries) found.push_back({slot, ref});
     }
   }
-  std::erase_if(found, [&](const Found& f) { return !head_->HasChunkIn(f.slot, range); });
-  auto set = std::make_unique<HeadSeriesSet>(head_, std::move(found), range, snapshot_, hints);
+  std::erase_if(
+      found, [&](const Found& f) { return !head_->HasChunkIn(f.slot, range, in_order_from_ms_); });
+  auto set = std::make_unique<HeadSeriesSet>(
+      head_, std::move(found),
+      HeadSeriesReader::View{range, in_order_from_ms_, snapshot_, hints.histogram_stats});
   if (order == SeriesOrder::kSorted) set->Sort();
   set->Truncate(hints.limit);
   return std::unique_ptr<SeriesSet>(std::move(set));
@@ -225,9 +219,7 @@ Result<std::vector<std::string>> HeadQuerier::LabelValues(std::string_view name,
                                                           const LabelQueryHints& hints,
                                                           std::span<const Matcher> matchers) {
   std::vector<std::string> values;
-  if (range_.start_ms > head_->max_time_ms() || range_.end_ms < head_->min_time_ms()) {
-    return values;
-  }
+  if (OutsideOfHead()) return values;
   {
     const std::shared_lock lock(head_->index_mutex_);
     const LabelIndex& index = head_->index_;
@@ -263,7 +255,7 @@ Result<std::vector<std::string>> HeadQuerier::LabelValues(std::string_view name,
 Result<std::vector<std::string>> HeadQuerier::LabelNames(const LabelQueryHints& hints,
                                                          std::span<const Matcher> matchers) {
   std::vector<std::string> names;
-  if (range_.start_ms > head_->max_time_ms() || range_.end_ms < head_->min_time_ms()) return names;
+  if (OutsideOfHead()) return names;
   {
     const std::shared_lock lock(head_->index_mutex_);
     const LabelIndex& index = head_->index_;

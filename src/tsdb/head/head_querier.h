@@ -49,31 +49,35 @@ class HeadQuerier : public storage::Querier {
                                               std::span<const Matcher> matchers) override;
 
  private:
+  bool OutsideOfHead() const;
+
   Head* head_;
   TimeRange range_;
+  int64_t in_order_from_ms_;
   Isolation::Snapshot* snapshot_;
 };
 
 // Reads what the head holds of one series within `range`; see Head::CopySeries.
 class HeadSeriesReader {
  public:
-  HeadSeriesReader(const Head* head, SlotId slot, uint64_t ref, TimeRange range,
-                   const Isolation::Snapshot* snapshot, bool histogram_stats)
-      : head_(head),
-        slot_(slot),
-        ref_(ref),
-        range_(range),
-        snapshot_(snapshot),
-        histogram_stats_(histogram_stats) {}
+  // What all series of a select share.
+  struct View {
+    TimeRange range;
+    int64_t in_order_from_ms = INT64_MIN;
+    const Isolation::Snapshot* snapshot = nullptr;
+    bool histogram_stats = false;
+  };
+  HeadSeriesReader(const Head* head, SlotId slot, uint64_t ref, const View& view,
+                   std::vector<std::pair<int64_t, int64_t>> deleted)
+      : head_(head), slot_(slot), ref_(ref), view_(view), deleted_(std::move(deleted)) {}
   Status Read(storage::SampleColumns* out) const;
 
  private:
   const Head* head_;
   SlotId slot_;
   uint64_t ref_;
-  TimeRange range_;
-  const Isolation::Snapshot* snapshot_;
-  bool histogram_stats_;
+  View view_;
+  std::vector<std::pair<int64_t, int64_t>> deleted_;
 };
 
 }  // namespace narthex::tsdb

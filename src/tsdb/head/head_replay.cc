@@ -273,6 +273,7 @@ Status HeadReplay::OnSeries(std::string_view record) {
       }
     }
     AttachMapped(slot, s.ref, is_new);
+    AttachLate(slot, s.ref);
     if (is_new) {
       Slab& slab = head_.store_.slab(slot);
       const std::lock_guard lock(slab.mutex);
@@ -467,7 +468,9 @@ Status HeadReplay::LoadMappedChunks() {
   mapped_.clear();
   mapped_late_.clear();
   const int64_t min_valid = head_.min_valid_ms();
+  last_mapped_ref_ = 0;
   const auto visit = [&](const HeadChunkMeta& meta) -> Status {
+    last_mapped_ref_ = std::max(last_mapped_ref_, meta.chunk_ref);
     if (!IsValidChunkEncoding(meta.encoding)) return {};
     const MappedChunk chunk{meta.chunk_ref, meta.min_ms, meta.max_ms,
                             static_cast<uint16_t>(meta.sample_count), meta.encoding};
@@ -569,6 +572,14 @@ Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
     const std::unique_lock lock(head_.index_mutex_);
     head_.index_.MergeLatePostings();
   }
+  const int64_t wal_at = MonotonicNanos();
+  if (status.ok()) {
+    status = ReadWbl(corruption);
+  } else if (corruption->has_value()) {
+    // One repair at a time; what the WBL holds needs no more than the series that were found.
+    std::optional<WalCorruption> ignored;
+    static_cast<void>(ReadWbl(&ignored));
+  }
   {
     const std::lock_guard lock(head_.expiry_mutex_);
     for (const auto& [ref, until] : alias_expiry_) head_.wal_expiry_[ref] = until;
@@ -583,13 +594,147 @@ Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
   if (status.ok()) {
     LOG_INFO("WAL replay completed",
              {"checkpoint_replay_duration", FormatGoDuration(checkpoint_at - mapped_at)},
-             {"wal_replay_duration", FormatGoDuration(end - checkpoint_at)},
-             {"wbl_replay_duration", FormatGoDuration(0)},
+             {"wal_replay_duration", FormatGoDuration(wal_at - checkpoint_at)},
+             {"wbl_replay_duration", FormatGoDuration(end - wal_at)},
              {"chunk_snapshot_load_duration", FormatGoDuration(0)},
              {"mmap_chunk_replay_duration", FormatGoDuration(mapped_at - start)},
              {"total_replay_duration", FormatGoDuration(end - start)});
   }
   return status;
+}
+
+void HeadReplay::AttachLate(SlotId slot, uint64_t ref) {
+  const auto found = mapped_late_.find(ref);
+  if (found == mapped_late_.end()) return;
+  Slab& slab = head_.store_.slab(slot);
+  const uint16_t index = SeriesStore::IndexOf(slot);
+  const std::lock_guard lock(slab.mutex);
+  std::unique_ptr<OutOfOrderSeries>& late = slab.out_of_order[index];
+  if (late == nullptr) late = std::make_unique<OutOfOrderSeries>();
+  slab.hot[index].flags |= kHasOutOfOrder;
+  for (const MappedChunk& chunk : found->second) {
+    late->mapped.push_back(chunk);
+    head_.min_late_ms_.store(std::min(head_.min_late_ms(), chunk.min_ms));
+    head_.max_late_ms_.store(std::max(head_.max_late_ms_.load(), chunk.max_ms));
+  }
+  head_.counters_.chunks_created.fetch_add(found->second.size(), std::memory_order_relaxed);
+  mapped_late_.erase(found);
+}
+
+template <typename S>
+Status HeadReplay::AddLate(const std::vector<S>& samples) {
+  for (const S& s : samples) {
+    const SlotId slot = SlotOf(s.ref, s.timestamp_ms);
+    if (slot == kNoSeries) {
+      if constexpr (std::is_same_v<S, WalSample>) {
+        ++unknown_samples_;
+      } else {
+        ++unknown_histograms_;
+      }
+      unknown_.emplace(s.ref, uint8_t{0});
+      continue;
+    }
+    OutOfOrderSample late;
+    late.timestamp_ms = s.timestamp_ms;
+    late.start_ms = s.start_ms;
+    if constexpr (std::is_same_v<S, WalSample>) {
+      late.value = s.value;
+    } else if constexpr (std::is_same_v<S, WalHistogram>) {
+      late.histogram = std::make_shared<const Histogram>(s.histogram);
+    } else {
+      late.float_histogram = std::make_shared<const FloatHistogram>(s.histogram);
+    }
+    Slab& slab = head_.store_.slab(slot);
+    const uint16_t index = SeriesStore::IndexOf(slot);
+    const std::lock_guard lock(slab.mutex);
+    NARTHEX_RETURN_IF_ERROR(
+        head_.AppendLate(slab, index, slab.cold[index].ref, std::move(late), nullptr).status());
+  }
+  return {};
+}
+
+Status HeadReplay::OnMarkers(std::string_view record) {
+  std::vector<WalMmapMarker> markers;
+  NARTHEX_RETURN_IF_ERROR(DecodeMmapMarkers(record, &markers).WithPrefix("decode mmap markers: "));
+  for (const WalMmapMarker& marker : markers) {
+    // A chunk that did not reach the files: its samples are still needed from here.
+    if (marker.chunk_ref > last_mapped_ref_) continue;
+    const SlotId slot = SlotOf(marker.ref, INT64_MIN);
+    if (slot == kNoSeries) {
+      unknown_.emplace(marker.ref, uint8_t{0});
+      continue;
+    }
+    Slab& slab = head_.store_.slab(slot);
+    const std::lock_guard lock(slab.mutex);
+    const auto late = slab.out_of_order.find(SeriesStore::IndexOf(slot));
+    if (late != slab.out_of_order.end()) late->second->open.clear();
+  }
+  return {};
+}
+
+Status HeadReplay::DispatchLate(std::string_view record) {
+  switch (TypeOfRecord(record)) {
+    case RecordType::kSamples:
+    case RecordType::kSamplesV2:
+      samples_.clear();
+      NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples_).WithPrefix("decode samples: "));
+      return AddLate(samples_);
+    case RecordType::kHistogramSamples:
+    case RecordType::kCustomBucketsHistogramSamples:
+    case RecordType::kHistogramSamplesV2:
+      histograms_.clear();
+      NARTHEX_RETURN_IF_ERROR(DecodeHistogramSamples(record, &histograms_, &skipped_schemas_)
+                                  .WithPrefix("decode histograms: "));
+      return AddLate(histograms_);
+    case RecordType::kFloatHistogramSamples:
+    case RecordType::kCustomBucketsFloatHistogramSamples:
+    case RecordType::kFloatHistogramSamplesV2:
+      float_histograms_.clear();
+      NARTHEX_RETURN_IF_ERROR(DecodeHistogramSamples(record, &float_histograms_, &skipped_schemas_)
+                                  .WithPrefix("decode float histograms: "));
+      return AddLate(float_histograms_);
+    case RecordType::kMmapMarkers: return OnMarkers(record);
+    default: return {};
+  }
+}
+
+Status HeadReplay::ReadWbl(std::optional<WalCorruption>* corruption) {
+  Wal* wbl = head_.wbl_.load();
+  if (wbl == nullptr) return {};
+  NARTHEX_TRY(const std::vector<WalSegment> segments,
+              ListWalSegments(*head_.options_.file_system, wbl->directory()));
+  for (const WalSegment& segment : segments) {
+    WalReader reader(*head_.options_.file_system, {segment});
+    uint64_t before = 0;
+    Status status;
+    while (status.ok() && reader.Next()) {
+      status = DispatchLate(reader.record());
+      if (status.ok()) before = reader.offset();
+    }
+    WalCorruption damage;
+    if (!status.ok()) {
+      damage.offset = before;
+      damage.reason = status.message();
+    } else if (const WalCorruption* found = reader.corruption(); found != nullptr) {
+      damage = *found;
+      status = reader.status();
+    } else if (!reader.status().ok()) {
+      return reader.status();
+    } else {
+      LOG_INFO("WBL segment loaded", {"segment", segment.index},
+               {"maxSegment", segments.back().index});
+      if (head_.options_.on_replay_progress) {
+        head_.options_.on_replay_progress(segments.front().index, segments.back().index,
+                                          segment.index);
+      }
+      continue;
+    }
+    damage.directory = wbl->directory();
+    damage.segment = segment.index;
+    *corruption = damage;
+    return status;
+  }
+  return {};
 }
 
 Status Head::Replay(int64_t min_valid_ms, std::optional<WalCorruption>* corruption) {

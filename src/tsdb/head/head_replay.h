@@ -78,11 +78,19 @@ class HeadReplay {
   void Stop();
   void Apply(Applier* applier);
   void ApplyBatch(const Batch& batch, SeriesAppender& appender);
+  void AttachLate(SlotId slot, uint64_t ref);
+  // The log of samples out of order.
+  Status ReadWbl(std::optional<WalCorruption>* corruption);
+  Status DispatchLate(std::string_view record);
+  template <typename S>
+  Status AddLate(const std::vector<S>& samples);
+  Status OnMarkers(std::string_view record);
   void LogUnknown();
 
   Head& head_;
   HashMap<uint64_t, std::vector<MappedChunk>> mapped_;
   HashMap<uint64_t, std::vector<MappedChunk>> mapped_late_;
+  uint64_t last_mapped_ref_ = 0;
   std::vector<std::unique_ptr<Applier>> appliers_;
   HashMap<uint64_t, uint64_t> aliases_;  // Reference in the log -> reference in the head.
   HashMap<uint64_t, int64_t> alias_expiry_;

@@ -18,12 +18,18 @@ namespace narthex::tsdb {
 namespace {
 
 constexpr TimeRange kAllTime{INT64_MIN, INT64_MAX};
+const storage::SelectHints kAllHints = [] {
+  storage::SelectHints hints;
+  hints.start_ms = INT64_MIN;
+  hints.end_ms = INT64_MAX;
+  return hints;
+}();
 const Labels kSeries{{"__name__", "m"}};
 
 std::string Read(Head& head, TimeRange range = kAllTime,
                  const std::vector<Matcher>& matchers = {}) {
   const auto querier = head.OpenQuerier(range);
-  auto set = querier->Select(storage::SeriesOrder::kSorted, {}, matchers);
+  auto set = querier->Select(storage::SeriesOrder::kSorted, kAllHints, matchers);
   EXPECT_TRUE(set.ok());
   std::string text;
   while (const auto series = (*set)->Next()) {
@@ -206,7 +212,7 @@ TEST(HeadQuery, AReaderSeesCommitsWhole) {
     ASSERT_TRUE(appender->Append(0, kSeries, t + 1, 2, {}).ok());
     ASSERT_TRUE(appender->Commit().ok());
   }
-  auto set = before->Select(storage::SeriesOrder::kAny, {}, {});
+  auto set = before->Select(storage::SeriesOrder::kAny, kAllHints, {});
   ASSERT_TRUE(set.ok());
   storage::SampleColumns columns;
   ASSERT_TRUE((*set)->Next()->Read(&columns).ok());
@@ -251,7 +257,7 @@ TEST(HeadQuery, Matchers) {
     const auto querier = head.OpenQuerier(kAllTime);
     const auto select = [&](std::span<const Matcher> wanted) {
       std::set<Labels> found;
-      auto set = querier->Select(storage::SeriesOrder::kSorted, {}, wanted);
+      auto set = querier->Select(storage::SeriesOrder::kSorted, kAllHints, wanted);
       Labels last;
       while (const auto series = (*set)->Next()) {
         EXPECT_LT(last, series->labels());

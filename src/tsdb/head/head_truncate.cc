@@ -135,6 +135,11 @@ Status Head::CollectGarbage() {
     min_time_ms_.store(floor, std::memory_order_release);
     min_valid_ms_.store(floor, std::memory_order_release);
   }
+  // Late samples may have come in meanwhile, as far back as the window reaches.
+  const int64_t window = out_of_order_window_ms_.load(std::memory_order_relaxed);
+  int64_t min_late = result.min_late_ms;
+  if (window > 0 && newest != INT64_MIN) min_late = std::min(min_late, newest - window);
+  min_late_ms_.store(min_late, std::memory_order_release);
   Status status;
   if (head_chunks_ != nullptr) status = head_chunks_->Truncate(result.smallest_file);
   const int64_t took = MonotonicNanos() - start;
@@ -179,6 +184,7 @@ Head::GcResult Head::DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty) 
       }
       int64_t series_min = pending_min[i];
       bool has_chunks = series_min != INT64_MAX;
+      bool has_late = false;
       if (hot.mapped != kNoSlab) {
         mapped.clear();
         ReadMappedChunks(pool_, hot.mapped, &mapped);
@@ -200,11 +206,29 @@ Head::GcResult Head::DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty) 
         series_min = std::min(series_min, hot.chunk_min_ms);
       }
       if (hot.flags & kHasOutOfOrder) {
-        has_chunks = true;
-        for (const MappedChunk& chunk : slab.out_of_order.find(i)->second->mapped) {
+        OutOfOrderSeries& late = *slab.out_of_order.find(i)->second;
+        chunks_removed += std::erase_if(late.mapped, [&](const MappedChunk& chunk) {
+          return chunk.file_ref <= late_dropped_until_;
+        });
+        for (const MappedChunk& chunk : late.mapped) {
+          result.min_late_ms = std::min(result.min_late_ms, chunk.min_ms);
           result.smallest_file =
               std::min(result.smallest_file, HeadChunkFileNumber(chunk.file_ref));
         }
+        if (!late.open.empty()) {
+          result.min_late_ms = std::min(result.min_late_ms, late.open.front().timestamp_ms);
+        }
+        if (late.mapped.empty() && late.open.empty()) {
+          slab.out_of_order.erase(i);
+          hot.flags = static_cast<uint8_t>(hot.flags & ~kHasOutOfOrder);
+        } else {
+          has_late = true;
+        }
+      }
+      if (has_late) {
+        // Keeps the series, but says nothing about where samples in order begin.
+        if (has_chunks) result.actual_min_ms = std::min(result.actual_min_ms, series_min);
+        continue;
       }
       if (has_chunks) {
         result.actual_min_ms = std::min(result.actual_min_ms, series_min);

@@ -30,6 +30,7 @@ Isolation::Snapshot* Isolation::OpenReader(TimeRange range) {
   snapshot.low_watermark = running_.empty() ? last_id_ + 1 : running_.front();
   for (const uint64_t id : running_) snapshot.incomplete.push_back(static_cast<uint32_t>(id));
   snapshot.range = range;
+  snapshot.number = next_reader_++;
   readers_.push_back(std::move(snapshot));
   return &readers_.back();
 }
@@ -48,6 +49,16 @@ bool Isolation::HasReaderBelow(int64_t time_ms) const {
   const std::lock_guard lock(mutex_);
   return std::any_of(readers_.begin(), readers_.end(),
                      [&](const Snapshot& reader) { return reader.range.start_ms < time_ms; });
+}
+
+uint64_t Isolation::NextReader() const {
+  const std::lock_guard lock(mutex_);
+  return next_reader_;
+}
+
+bool Isolation::HasReaderBefore(uint64_t number) const {
+  const std::lock_guard lock(mutex_);
+  return !readers_.empty() && readers_.front().number < number;
 }
 
 uint64_t Isolation::low_watermark() const {

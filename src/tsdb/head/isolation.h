@@ -34,6 +34,7 @@ class Isolation {
     uint64_t low_watermark = 0;        // Lowest number that may be hidden.
     std::vector<uint32_t> incomplete;  // Few; ascending by age.
     TimeRange range;
+    uint64_t number = 0;  // Readers are counted.
 
     bool Hides(uint32_t id) const {
       if (id == 0) return false;
@@ -56,6 +57,10 @@ class Isolation {
   // Whether a reader that may look at times below `time_ms` is open.
   bool HasReaderBelow(int64_t time_ms) const;
 
+  // The number that the next reader gets; whether one with a lower number is open.
+  uint64_t NextReader() const;
+  bool HasReaderBefore(uint64_t number) const;
+
   uint64_t low_watermark() const;
   uint64_t high_watermark() const;
 
@@ -64,6 +69,7 @@ class Isolation {
 
   mutable std::mutex mutex_;
   uint64_t last_id_ = 0;
+  uint64_t next_reader_ = 1;
   std::vector<uint64_t> running_;  // Ascending.
   std::list<Snapshot> readers_;    // Oldest first: their low watermarks ascend.
 };
