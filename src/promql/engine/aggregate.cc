@@ -192,10 +192,10 @@ Result<Value> Evaluator::EvalAggregate(const AggregateExpr& expr) {
 
   const size_t before = query_->current_samples;
   NARTHEX_TRY(const Value parameter, Eval(*expr.parameter));
-  if (expr.op == AggregateOp::kQuantile) WarnOfQuantiles(expr, parameter.scalar);
   Result<Value> value = expr.op == AggregateOp::kQuantile ? AggregateFold(expr, &parameter.scalar)
                                                           : AggregateSelect(expr, parameter.scalar);
   if (!value.ok()) return value;
+  if (expr.op == AggregateOp::kQuantile) WarnOfQuantiles(expr, parameter.scalar);
   query_->current_samples = before;
   NARTHEX_RETURN_IF_ERROR(Hold(SampleCount(value->vector)));
   return value;

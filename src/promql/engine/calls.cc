@@ -104,8 +104,8 @@ class RangeSource : public ColumnSource {
     return from_subquery_ ? vector_[i].labels : series_[i]->labels();
   }
   bool drops_metadata() const override {
-    // A subquery's series may each carry a mark, which only delayed removal sets.
-    return !KeepsName(call_.function);
+    // Of absent_over_time only the samples matter, and its series may well become equal.
+    return !KeepsName(call_.function) && call_.function != RangeFunction::kAbsentOverTime;
   }
   bool drop_name(size_t i) const override {
     return drops_metadata() || (from_subquery_ && vector_[i].drop_name);

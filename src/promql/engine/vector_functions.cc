@@ -65,24 +65,32 @@ double MinOf(double a, double b) {
   return -MaxOf(-a, -b);
 }
 
-// Days of the proleptic Gregorian calendar (after Howard Hinnant's algorithms).
+// The proleptic Gregorian calendar, counted as Go's time package does: in unsigned seconds since
+// March 1 of a year so long ago that all 64-bit times lie behind it, and wrapping around where even
+// that is not enough (an infinite or NaN value is such a time).
+constexpr int64_t kFirstYear = -292'277'022'400;  // A multiple of 400.
+constexpr uint64_t kUnixToAbsolute = 9'223'372'028'741'760'000U;
+constexpr uint64_t kSecondsPerDay = 86'400;
+
 struct Date {
   int64_t year;
   int month;
   int day;
 };
-Date CivilFromDays(int64_t days) {
-  days += 719468;
-  const int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-  const int64_t day_of_era = days - era * 146097;
-  const int64_t year_of_era =
+// Of days since the first March 1 (after Howard Hinnant's algorithm: years begin in March, so that
+// the leap day comes last).
+Date CivilFromDays(uint64_t days) {
+  const uint64_t era = days / 146097;
+  const uint64_t day_of_era = days % 146097;
+  const uint64_t year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int64_t day_of_year =
+  const uint64_t day_of_year =
       day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const int64_t mp = (5 * day_of_year + 2) / 153;
+  const uint64_t mp = (5 * day_of_year + 2) / 153;
   const int day = static_cast<int>(day_of_year - (153 * mp + 2) / 5 + 1);
   const int month = static_cast<int>(mp < 10 ? mp + 3 : mp - 9);
-  return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, day};
+  return {kFirstYear + static_cast<int64_t>(year_of_era + era * 400) + (month <= 2 ? 1 : 0), month,
+          day};
 }
 bool IsLeap(int64_t year) {
   return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -120,19 +128,13 @@ std::optional<DatePart> FindDatePart(std::string_view name) {
 }
 
 double PartOf(DatePart part, int64_t seconds) {
-  int64_t days = seconds / 86400;
-  int64_t rest = seconds % 86400;
-  if (rest < 0) {
-    rest += 86400;
-    --days;
-  }
+  const uint64_t absolute = static_cast<uint64_t>(seconds) + kUnixToAbsolute;
+  const uint64_t days = absolute / kSecondsPerDay;
+  const uint64_t rest = absolute % kSecondsPerDay;
   if (part == DatePart::kHour) return static_cast<double>(rest / 3600);
   if (part == DatePart::kMinute) return static_cast<double>(rest / 60 % 60);
-  if (part == DatePart::kDayOfWeek) {
-    // The epoch was a Thursday.
-    const int64_t weekday = (days % 7 + 7 + 4) % 7;
-    return static_cast<double>(weekday);
-  }
+  // The first March 1 was a Wednesday.
+  if (part == DatePart::kDayOfWeek) return static_cast<double>((days + 3) % 7);
   const Date date = CivilFromDays(days);
   const int leap = IsLeap(date.year) ? 1 : 0;
   switch (part) {
