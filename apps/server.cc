@@ -591,14 +591,15 @@ void Server::Stop() {
     }
     reloads_.clear();
   }
-  if (scrape_discovery_) scrape_discovery_->Stop();
-  if (notify_discovery_) notify_discovery_->Stop();
+  // Managers run tasks on the loop until they are gone.
+  scrape_discovery_.reset();
+  notify_discovery_.reset();
+  discovery_loop_.reset();
   if (rules_) rules_->Stop();
   if (scrape_) scrape_->Stop();
   if (notifier_) notifier_->Stop();
   if (http_server_) http_server_->Stop(kStopGraceNanos);
   metrics_.ClearReadings();
-  discovery_loop_.reset();
   if (db_) {
     if (const Status status = db_->Close(); !status.ok()) {
       LOG_ERROR("Closing storage failed", {"err", status.message()});
