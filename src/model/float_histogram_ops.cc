@@ -124,7 +124,12 @@ void ReduceSide(int32_t from_schema, int32_t to_schema, std::vector<Span>* spans
   ForEachBucket(*spans, buckets->size(), [&](int32_t index, size_t i) {
     const int32_t target = CoarserIndex(index, from_schema, to_schema);
     if (builder.IsLast(target)) {
-      builder.back() += (*buckets)[i];
+      if constexpr (std::is_integral_v<Count>) {
+        builder.back() = static_cast<Count>(static_cast<uint64_t>(builder.back()) +
+                                            static_cast<uint64_t>((*buckets)[i]));
+      } else {
+        builder.back() += (*buckets)[i];
+      }
     } else {
       builder.Append(target, (*buckets)[i]);
     }
@@ -148,11 +153,18 @@ void ReduceSideCompensated(int32_t from_schema, int32_t to_schema, const Side& s
   Store(&builder, side);
 }
 
+// Sums wrap: scraped histograms come here before they are validated.
 void ToAbsolute(std::vector<int64_t>* buckets) {
-  for (size_t i = 1; i < buckets->size(); ++i) (*buckets)[i] += (*buckets)[i - 1];
+  for (size_t i = 1; i < buckets->size(); ++i) {
+    (*buckets)[i] = static_cast<int64_t>(static_cast<uint64_t>((*buckets)[i]) +
+                                         static_cast<uint64_t>((*buckets)[i - 1]));
+  }
 }
 void ToDeltas(std::vector<int64_t>* buckets) {
-  for (size_t i = buckets->size(); i-- > 1;) (*buckets)[i] -= (*buckets)[i - 1];
+  for (size_t i = buckets->size(); i-- > 1;) {
+    (*buckets)[i] = static_cast<int64_t>(static_cast<uint64_t>((*buckets)[i]) -
+                                         static_cast<uint64_t>((*buckets)[i - 1]));
+  }
 }
 
 // Keeps populated buckets and at most `empty_max` empty ones between two of them. `errors` may be
@@ -740,7 +752,7 @@ bool SpansEqual(const std::vector<Span>& a, const std::vector<Span>& b) {
     Span folded;
     while (*at < spans.size()) {
       const Span& span = spans[(*at)++];
-      folded.offset += span.offset;
+      folded.offset = static_cast<int32_t>(int64_t{folded.offset} + span.offset);
       folded.length = span.length;
       if (span.length > 0) return folded;
     }

@@ -165,7 +165,9 @@ std::vector<std::pair<int32_t, uint64_t>> AbsoluteCounts(const std::vector<Span>
   for (const Span& span : spans) {
     index += span.offset;
     for (uint32_t i = 0; i < span.length && bucket < deltas.size(); ++i, ++index) {
-      count += deltas[bucket++];
+      // Wraps like upstream's sum: printing must survive what validation refuses.
+      count = static_cast<int64_t>(static_cast<uint64_t>(count) +
+                                   static_cast<uint64_t>(deltas[bucket++]));
       counts.emplace_back(static_cast<int32_t>(index), static_cast<uint64_t>(count));
     }
   }
@@ -261,7 +263,7 @@ std::string Histogram::ToString() const {
   std::string out = fmt::format("{{count:{}, sum:{}", count, FormatFloatG(sum));
   const auto append = [&](int32_t index, uint64_t bucket_count, bool positive) {
     if (bucket_count == 0) return;
-    double near = HistogramBound(index - 1, schema, custom_values);
+    double near = HistogramBound(static_cast<int32_t>(int64_t{index} - 1), schema, custom_values);
     double far = HistogramBound(index, schema, custom_values);
     const bool custom = uses_custom_buckets();
     if (!positive) {

@@ -16,9 +16,15 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // the bucket beyond it holds the infinities.
 constexpr int64_t kOverflowExponent = 1024;
 
+// Indices of hostile input may lie at the ends of their range.
+int32_t Moved(int32_t index, int64_t by) {
+  return static_cast<int32_t>(int64_t{index} + by);
+}
+
 void SetBounds(const FloatHistogram& histogram, bool positive, HistogramBucket* bucket) {
   const double far = HistogramBound(bucket->index, histogram.schema, histogram.custom_values);
-  const double near = HistogramBound(bucket->index - 1, histogram.schema, histogram.custom_values);
+  const double near =
+      HistogramBound(Moved(bucket->index, -1), histogram.schema, histogram.custom_values);
   bucket->lower = positive ? near : -far;
   bucket->upper = positive ? far : -near;
   if (histogram.uses_custom_buckets()) {
@@ -107,7 +113,8 @@ bool BucketIterator::NextOf(SideCursor* cursor) {
     if (cursor->bucket < 0 || cursor->span < 0) return false;
     while (cursor->in_span < 0) {
       // Spans of length zero are legal, hence the loop.
-      cursor->index -= spans[static_cast<size_t>(cursor->span)].offset;
+      cursor->index =
+          Moved(cursor->index, -int64_t{spans[static_cast<size_t>(cursor->span)].offset});
       if (--cursor->span < 0) return false;
       cursor->in_span = int64_t{spans[static_cast<size_t>(cursor->span)].length} - 1;
     }
@@ -117,14 +124,14 @@ bool BucketIterator::NextOf(SideCursor* cursor) {
     while (cursor->in_span >= spans[static_cast<size_t>(cursor->span)].length) {
       if (++cursor->span >= span_count) return false;
       cursor->in_span = 0;
-      cursor->index += spans[static_cast<size_t>(cursor->span)].offset;
+      cursor->index = Moved(cursor->index, spans[static_cast<size_t>(cursor->span)].offset);
     }
   }
   bucket_.index = cursor->index;
   bucket_.count = (*cursor->buckets)[static_cast<size_t>(cursor->bucket)];
   SetBounds(*histogram_, cursor->positive, &bucket_);
   const int step = cursor->reverse ? -1 : 1;
-  cursor->index += step;
+  cursor->index = Moved(cursor->index, step);
   cursor->in_span += step;
   cursor->bucket += step;
   return true;

@@ -32,7 +32,8 @@ class FakeStore final : public storage::Appendable {
   // The series are still there, but their references are not.
   void ForgetRefs() {
     const std::lock_guard lock(mutex_);
-    for (auto& [labels, series] : series_) series.ref = next_ref_++;
+    by_ref_.clear();
+    for (auto& [labels, series] : series_) by_ref_[series.ref = next_ref_++] = &labels;
   }
   size_t batch_calls() const { return batch_calls_; }
   size_t single_calls() const { return single_calls_; }
@@ -158,17 +159,19 @@ class FakeStore final : public storage::Appendable {
     static std::string ValueText(double v) { return IsStaleNan(v) ? "stale" : FormatFloatG(v); }
 
     const Labels* ByRef(SeriesRef ref) const {
-      for (const auto& [labels, series] : store_->series_) {
-        if (series.ref == ref) return &labels;
-      }
-      return nullptr;
+      const auto found = store_->by_ref_.find(ref);
+      return found == store_->by_ref_.end() ? nullptr : found->second;
     }
     Result<Labels> Find(SeriesRef ref, const Labels& labels) {
       if (const Labels* known = ByRef(ref)) return *known;
       if (labels.empty()) {
         return MakeError(ErrorCode::kInvalidInput, "empty labelset: invalid sample");
       }
-      if (!store_->series_.contains(labels)) store_->series_[labels].ref = store_->next_ref_++;
+      const auto [series, fresh] = store_->series_.try_emplace(labels);
+      if (fresh) {
+        series->second.ref = store_->next_ref_++;
+        store_->by_ref_[series->second.ref] = &series->first;
+      }
       return labels;
     }
     Status Check(const Labels& labels, int64_t t, double v) const {
@@ -193,6 +196,7 @@ class FakeStore final : public storage::Appendable {
 
   mutable std::mutex mutex_;
   std::map<Labels, Series> series_;
+  std::map<SeriesRef, const Labels*> by_ref_;
   SeriesRef next_ref_ = 1;
   std::vector<std::string> lines_;
   size_t batch_calls_ = 0;
