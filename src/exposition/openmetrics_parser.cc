@@ -262,7 +262,7 @@ class OpenMetricsParser final : public Parser {
       double seconds = 0;
       if (!TakeNumber(&p, end, &seconds) || !std::isfinite(seconds)) return false;
       has_timestamp = true;
-      timestamp_ms = ToMillis(seconds);
+      timestamp_ms = SecondsToMillis(seconds);
     }
     if (p >= end || *p != '\n') return false;
     value_ = value;
@@ -287,14 +287,6 @@ class OpenMetricsParser final : public Parser {
     }
     *p = stop;
     return true;
-  }
-
-  // Go converts by truncation, and to the smallest integer where the number does not fit.
-  static int64_t ToMillis(double seconds) {
-    const double millis = seconds * 1000;
-    constexpr double kLimit = 9223372036854775808.0;
-    if (!(millis < kLimit && millis >= -kLimit)) return std::numeric_limits<int64_t>::min();
-    return static_cast<int64_t>(millis);
   }
 
   bool TakeSeries() {
@@ -497,7 +489,7 @@ class OpenMetricsParser final : public Parser {
       return MakeError(ErrorCode::kInvalidInput, "invalid {} {}", what,
                        FormatFloatFPrecision(*seconds, 6));
     }
-    return ToMillis(*seconds);
+    return SecondsToMillis(*seconds);
   }
 
   Status SeriesEnd(Token token) {
@@ -634,7 +626,7 @@ int64_t OpenMetricsParser::StartTimestampMs() {
       return 0;
     }
     start_hash_ = hash;
-    start_ms_ = ToMillis(ahead.value_);
+    start_ms_ = SecondsToMillis(ahead.value_);
     return start_ms_;
   }
 }

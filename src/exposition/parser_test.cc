@@ -255,7 +255,6 @@ void RunCases(std::string_view file) {
   int shown = 0;
   for (const value& test : *cases) {
     const std::string format = testing::TextOf(test, "format");
-    if (format == "openmetrics2") continue;  // Not supported yet; see the skipped test below.
     const std::string input = InputOf(test);
     const std::string difference = Difference(test, FormatOf(format), input, OptionsOf(test));
     auto& [passed, all] = passed_of[format];
@@ -283,13 +282,6 @@ TEST(Parser, TextCasesAreAsUpstreams) {
 }
 TEST(Parser, FormatCasesAreAsUpstreams) {
   RunCases("textparse/formats.jsonl");
-}
-
-TEST(Parser, OpenMetrics2IsRefusedClearly) {
-  const auto parser = CreateParser(ContentType::Format::kOpenMetrics2, "# EOF\n", {});
-  ASSERT_EQ(parser->Next(), Entry::kError);
-  EXPECT_EQ(parser->status().message(), "OpenMetrics 2.0 is not supported yet");
-  GTEST_SKIP() << "OpenMetrics 2.0: its cases of textparse/formats.jsonl are not run";
 }
 
 TEST(Parser, OpenMetricsSuiteIsJudgedAsByPrometheus) {

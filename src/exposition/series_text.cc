@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "exposition/scan.h"
 #include "model/float_histogram_ops.h"
@@ -13,10 +14,42 @@
 namespace narthex::exposition {
 
 std::string_view TokenName(Token token) {
-  static constexpr std::array<std::string_view, 20> kNames = {
-      "INVALID", "EOF",    "LINEBREAK", "WHITESPACE", "HELP",      "TYPE",  "UNIT",
-      "EOFWORD", "TEXT",   "COMMENT",   "MNAME",      "QSTRING",   "BOPEN", "BCLOSE",
-      "LNAME",   "LVALUE", "COMMA",     "EQUAL",      "TIMESTAMP", "VALUE"};
+  static constexpr std::array<std::string_view, 36> kNames = {"INVALID",
+                                                              "EOF",
+                                                              "LINEBREAK",
+                                                              "WHITESPACE",
+                                                              "HELP",
+                                                              "TYPE",
+                                                              "UNIT",
+                                                              "EOFWORD",
+                                                              "TEXT",
+                                                              "COMMENT",
+                                                              "MNAME",
+                                                              "QSTRING",
+                                                              "BOPEN",
+                                                              "BCLOSE",
+                                                              "LNAME",
+                                                              "LVALUE",
+                                                              "COMMA",
+                                                              "EQUAL",
+                                                              "TIMESTAMP",
+                                                              "VALUE",
+                                                              "STARTTIMESTAMP",
+                                                              "COMPOPEN",
+                                                              "COMPCLOSE",
+                                                              "COMPCOUNT",
+                                                              "COMPGCOUNT",
+                                                              "COMPSUM",
+                                                              "COMPGSUM",
+                                                              "COMPSCHEMA",
+                                                              "COMPZEROTHRESHOLD",
+                                                              "COMPZEROCOUNT",
+                                                              "COMPNEGSPANS",
+                                                              "COMPNEGBUCKETS",
+                                                              "COMPPOSPANS",
+                                                              "COMPPOSBUCKETS",
+                                                              "COMPBUCKET",
+                                                              "COMPQUANTILE"};
   return kNames[static_cast<size_t>(token)];
 }
 
@@ -139,6 +172,13 @@ Result<int64_t> ParseIntegerTimestamp(std::string_view text) {
   return MakeError(
       ErrorCode::kInvalidInput, "strconv.ParseInt: parsing {}: {}", GoQuote(text),
       error == std::errc::result_out_of_range ? "value out of range" : "invalid syntax");
+}
+
+int64_t SecondsToMillis(double seconds) {
+  const double millis = seconds * 1000;
+  constexpr double kLimit = 9223372036854775808.0;
+  if (!(millis < kLimit && millis >= -kLimit)) return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(millis);
 }
 
 MetricType MetricTypeFromName(std::string_view name, bool* known) {

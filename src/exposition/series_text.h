@@ -35,6 +35,23 @@ enum class Token : uint8_t {
   kEqual,
   kTimestamp,
   kValue,
+  // OpenMetrics 2 only; the fields of composite values in the order of CompositeField.
+  kStartTimestamp,
+  kCompositeOpen,
+  kCompositeClose,
+  kFieldCount,
+  kFieldGaugeCount,
+  kFieldSum,
+  kFieldGaugeSum,
+  kFieldSchema,
+  kFieldZeroThreshold,
+  kFieldZeroCount,
+  kFieldNegativeSpans,
+  kFieldNegativeBuckets,
+  kFieldPositiveSpans,
+  kFieldPositiveBuckets,
+  kFieldBucket,
+  kFieldQuantile,
 };
 std::string_view TokenName(Token token);
 
@@ -83,6 +100,8 @@ Labels SortedLabels(std::vector<LabelView>* pairs);
 // strconv.ParseFloat without the forms that Go 1.13 added; errors in its words.
 Result<double> ParseSampleValue(std::string_view text);
 Result<int64_t> ParseIntegerTimestamp(std::string_view text);
+// OpenMetrics writes seconds; truncated, and the smallest integer where it does not fit, as in Go.
+int64_t SecondsToMillis(double seconds);
 
 MetricType MetricTypeFromName(std::string_view name, bool* known);
 
