@@ -107,6 +107,15 @@ std::string AlignColumns(const std::vector<std::vector<std::string>>& rows, size
   return out;
 }
 
+int PrepareTool(ToolContext& context) {
+  if (const Status loaded = LoadHttpConfig(context); !loaded.ok()) {
+    PrintError("promtool: error: Failed to load HTTP config file: " + loaded.message() + "\n");
+    return 1;
+  }
+  ApplyFeatures(context);
+  return 0;
+}
+
 int RunTool(const Arguments& arguments) {
   ToolContext context;
   Command root("promtool", "Tooling for the Prometheus monitoring system.");
@@ -125,14 +134,8 @@ int RunTool(const Arguments& arguments) {
   AddTestCommands(root, context);
   AddTsdbCommands(root, context);
   AddPromqlCommands(root, context);
-  return RunCommandLine(root, arguments, VersionText("promtool"), [&context] {
-    if (const Status loaded = LoadHttpConfig(context); !loaded.ok()) {
-      PrintError("promtool: error: Failed to load HTTP config file: " + loaded.message() + "\n");
-      return 1;
-    }
-    ApplyFeatures(context);
-    return 0;
-  });
+  return RunCommandLine(root, arguments, VersionText("promtool"),
+                        [&context] { return PrepareTool(context); });
 }
 
 }  // namespace narthex::apps

@@ -1,5 +1,6 @@
-// `narthex tool`: what promtool does, with its words, outputs and exit codes (parity/cli.md sections
-// 5 to 7). tool_command.h reads the line; each tool_*.cc declares a group of commands and runs them.
+// `narthex tool`: what promtool does, with its words, outputs and exit codes (parity/cli.md
+// sections 5 to 7). tool_command.h reads the line; each tool_*.cc declares a group of commands and
+// runs them.
 #pragma once
 
 #include <memory>
@@ -35,6 +36,10 @@ void AddPushCommands(Command& root, ToolContext& context);
 void AddTestCommands(Command& root, ToolContext& context);
 void AddTsdbCommands(Command& root, ToolContext& context);
 void AddPromqlCommands(Command& root, ToolContext& context);
+// The subcommands of `query` alone.
+void DeclareQueryCommands(Command& query, ToolContext& context);
+// Completes the context once the flags are read; the exit code of an error.
+int PrepareTool(ToolContext& context);
 
 // --http.config.file, which several commands declare.
 void DeclareHttpConfigFlag(Command& command, ToolContext& context);

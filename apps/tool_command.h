@@ -79,8 +79,8 @@ class Command {
 // What --help prints for a command.
 std::string CommandHelp(const Command& command);
 
-// Reads the line and runs what it names; `before_run` comes in between. Gives the exit code: 1 after
-// an error on the line (`promtool: error: …, try --help`).
+// Reads the line and runs what it names; `before_run` comes in between. Gives the exit code: 1
+// after an error on the line (`promtool: error: …, try --help`).
 int RunCommandLine(Command& root, const Arguments& arguments, const std::string& version_text,
                    const std::function<int()>& before_run);
 

@@ -157,7 +157,8 @@ void AppendFlagRows(const Command& command, Rows* rows) {
   }
   for (const auto& flag : command.flags().flags()) {
     if (flag->hidden) continue;
-    std::string left = flag->short_name == 0 ? "    " : std::string{'-', flag->short_name, ',', ' '};
+    std::string left =
+        flag->short_name == 0 ? "    " : std::string{'-', flag->short_name, ',', ' '};
     left += flag->placeholder.empty() ? "--[no-]" + flag->name
                                       : "--" + flag->name + "=" + flag->placeholder;
     rows->emplace_back(std::move(left), flag->help);

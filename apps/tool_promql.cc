@@ -26,7 +26,7 @@ void ForEachSelector(Expr& expr, Visit visit) {
   });
 }
 
-int Print(const Expr& expr) {
+int PrintPretty(const Expr& expr) {
   PrintOut(promql::PrettyPrint(expr) + "\n");
   return 0;
 }
@@ -34,15 +34,15 @@ int Print(const Expr& expr) {
 int Format(const ToolContext& context, const std::string& query) {
   Result<ExprPtr> expr = promql::ParseExpr(query, context.parser);
   if (!expr.ok()) return ReportError(expr.status());
-  return Print(**expr);
+  return PrintPretty(**expr);
 }
 
 int SetMatcher(const ToolContext& context, const Edit& edit) {
   Result<ExprPtr> expr = promql::ParseExpr(edit.query, context.parser);
   if (!expr.ok()) return ReportError(expr.status());
   MatchType type = MatchType::kEqual;
-  for (const MatchType candidate : {MatchType::kEqual, MatchType::kNotEqual, MatchType::kRegexp,
-                                    MatchType::kNotRegexp}) {
+  for (const MatchType candidate :
+       {MatchType::kEqual, MatchType::kNotEqual, MatchType::kRegexp, MatchType::kNotRegexp}) {
     if (MatchTypeName(candidate) == edit.type) type = candidate;
   }
   Result<Matcher> matcher = Matcher::Create(type, edit.name, edit.value);
@@ -56,7 +56,7 @@ int SetMatcher(const ToolContext& context, const Edit& edit) {
     }
     if (!found) selector.matchers.push_back(*matcher);
   });
-  return Print(**expr);
+  return PrintPretty(**expr);
 }
 
 int DeleteMatcher(const ToolContext& context, const Edit& edit) {
@@ -66,7 +66,7 @@ int DeleteMatcher(const ToolContext& context, const Edit& edit) {
     std::erase_if(selector.matchers,
                   [&](const Matcher& matcher) { return matcher.name() == edit.name; });
   });
-  return Print(**expr);
+  return PrintPretty(**expr);
 }
 
 }  // namespace
@@ -75,17 +75,15 @@ void AddPromqlCommands(Command& root, ToolContext& context) {
   const auto guarded = [&context](std::function<int()> run) {
     return [&context, run = std::move(run)] {
       if (context.experimental) return run();
-      PrintError(
-          "This command is experimental and requires the --experimental flag to be set.\n");
+      PrintError("This command is experimental and requires the --experimental flag to be set.\n");
       return 1;
     };
   };
-  Command& promql = root.AddCommand(
-      "promql", "PromQL formatting and editing. Requires the --experimental flag.");
+  Command& promql =
+      root.AddCommand("promql", "PromQL formatting and editing. Requires the --experimental flag.");
   const auto edit = std::make_shared<Edit>();
 
-  Command& format =
-      promql.AddCommand("format", "Format PromQL query to pretty printed form.");
+  Command& format = promql.AddCommand("format", "Format PromQL query to pretty printed form.");
   format.TextArgument("query", &edit->query, Presence::kRequired, "PromQL query.");
   format.OnRun(guarded([&context, edit] { return Format(context, edit->query); }));
 
@@ -96,8 +94,7 @@ void AddPromqlCommands(Command& root, ToolContext& context) {
       .Enum("type", &edit->type, {"=", "!=", "=~", "!~"}, "Type of the label matcher to set.")
       .Short('t');
   set.TextArgument("query", &edit->query, Presence::kRequired, "PromQL query.");
-  set.TextArgument("name", &edit->name, Presence::kRequired,
-                   "Name of the label matcher to set.");
+  set.TextArgument("name", &edit->name, Presence::kRequired, "Name of the label matcher to set.");
   set.TextArgument("value", &edit->value, Presence::kRequired,
                    "Value of the label matcher to set.");
   set.OnRun(guarded([&context, edit] { return SetMatcher(context, *edit); }));
