@@ -84,6 +84,10 @@ Status Server::LoadConfig(std::shared_ptr<const Config>* config) const {
   Result<Config> loaded = embedded_config_.empty() ? LoadConfigFile(options_.config_file, load)
                                                    : ParseConfig(embedded_config_, load);
   if (!loaded.ok()) return loaded.status();
+  // The feature brings the section with its defaults.
+  if (features_.Has("exemplar-storage") && !loaded->storage.exemplars) {
+    loaded->storage.exemplars.emplace();
+  }
   *config = std::make_shared<const Config>(*std::move(loaded));
   return {};
 }

@@ -42,7 +42,10 @@ Result<int64_t> ParseTime(std::string_view text) {
     double whole = 0;
     const double fraction = std::round(std::modf(*seconds, &whole) * 1000);
     const double milliseconds = whole * 1000 + fraction;
-    if (std::fabs(milliseconds) < kMillisMax) return static_cast<int64_t>(milliseconds);
+    // Beyond what 64 bits hold there is no data on either side.
+    if (milliseconds >= kMillisMax) return kMaxTimeMs;
+    if (milliseconds <= -kMillisMax) return kMinTimeMs;
+    return static_cast<int64_t>(milliseconds);
   }
   if (text == kMinTimeText) return kMinTimeMs;
   if (text == kMaxTimeText) return kMaxTimeMs;

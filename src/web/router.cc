@@ -120,7 +120,11 @@ const Router::Route* Router::Find(std::string_view path, std::string_view method
     if (std::find(route.methods.begin(), route.methods.end(), method) != route.methods.end()) {
       return &route;
     }
-    allowed->insert(allowed->end(), route.methods.begin(), route.methods.end());
+    // A pattern that takes whatever comes says nothing about whether the path exists.
+    const bool catch_all = route.parts.back().starts_with('*');
+    if (!catch_all) {
+      allowed->insert(allowed->end(), route.methods.begin(), route.methods.end());
+    }
   }
   return nullptr;
 }
