@@ -133,7 +133,9 @@ void CheckSum(const value& test, bool subtract) {
     return;
   }
   ASSERT_TRUE(merge.ok()) << merge.status().message();
-  if (const value* want = testing::Find(test, "result")) ExpectSame(h, ReadFloat(*want));
+  if (const value* want = testing::Find(test, "result")) {
+    ExpectSame(h, ReadFloat(*want));
+  }
   EXPECT_EQ(merge->counter_reset_collision, testing::BoolOf(test, "counter_reset_collision"));
   EXPECT_EQ(merge->bounds_reconciled, testing::BoolOf(test, "nhcb_bounds_reconciled"));
 }
@@ -182,8 +184,7 @@ void CheckSides(const value& test, const FloatHistogram& h) {
 void CheckValidate(const value& test) {
   const value& a = test.at("a");
   const std::string want = testing::TextOf(test, "error");
-  if (!IsFloat(a)) EXPECT_EQ(ReadInteger(a).Validate().message(), want);
-  if (IsFloat(a)) EXPECT_EQ(ReadFloat(a).Validate().message(), want);
+  EXPECT_EQ((IsFloat(a) ? ReadFloat(a).Validate() : ReadInteger(a).Validate()).message(), want);
 }
 
 void CheckClassic(const value& test) {
@@ -256,7 +257,9 @@ void CheckOperation(const std::string& op, const value& test) {
     const Status reduced = IsFloat(test.at("a")) ? Status() : ReduceResolution(&integer, schema);
     if (const std::string error = testing::TextOf(test, "error"); !error.empty()) {
       EXPECT_NE(copy.status().message().find(error), std::string::npos) << copy.status().message();
-      if (!IsFloat(test.at("a"))) EXPECT_EQ(reduced.message(), error);
+      if (!IsFloat(test.at("a"))) {
+        EXPECT_EQ(reduced.message(), error);
+      }
       return;
     }
     ASSERT_TRUE(copy.ok()) << copy.status().message();
@@ -282,7 +285,9 @@ void CheckOperation(const std::string& op, const value& test) {
     FloatHistogram h = ReadFloat(test.at("a"));
     // Layouts that do not fit are refused here; upstream's iterator makes the best of them.
     const bool fits = h.Validate().ok();
-    if (h.schema > -1) ASSERT_EQ(ReduceResolution(&h, -1).ok(), fits);
+    if (h.schema > -1) {
+      ASSERT_EQ(ReduceResolution(&h, -1).ok(), fits);
+    }
     if (fits) CheckSides(test, h);
   } else if (op == "fraction_below") {
     const value& b = test.at("bucket");

@@ -51,8 +51,8 @@ struct ScrapeOptions {
 
 class ScrapeRuntime {
  public:
-  ScrapeRuntime(ScrapeEnvironment environment, ScrapeOptions options)
-      : environment(environment), options(std::move(options)) {}
+  ScrapeRuntime(const ScrapeEnvironment& env, ScrapeOptions opts)
+      : environment(env), options(std::move(opts)) {}
 
   const ScrapeEnvironment environment;
   const ScrapeOptions options;
