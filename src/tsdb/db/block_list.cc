@@ -38,8 +38,12 @@ uint64_t DirectoryBytes(FileSystem& files, const std::string& path) {
   return bytes;
 }
 
-BlockList::BlockList(FileSystem& files, std::string directory, std::function<uint64_t()> head_bytes)
-    : files_(files), directory_(std::move(directory)), head_bytes_(std::move(head_bytes)) {}
+BlockList::BlockList(FileSystem& files, std::string directory, std::function<uint64_t()> head_bytes,
+                     Mode mode)
+    : files_(files),
+      directory_(std::move(directory)),
+      head_bytes_(std::move(head_bytes)),
+      mode_(mode) {}
 
 std::shared_ptr<const BlockList::Blocks> BlockList::Snapshot() const {
   const std::lock_guard lock(mutex_);
@@ -179,7 +183,9 @@ Status BlockList::ReloadOnce(const RetentionLimits& limits) {
   for (const auto& block : found.blocks) {
     if (gone.contains(block->ulid())) {
       removed.push_back(block->directory());
-      LOG_INFO("Deleting obsolete block", {"block", block->ulid().ToString()});
+      if (mode_ == Mode::kOwner) {
+        LOG_INFO("Deleting obsolete block", {"block", block->ulid().ToString()});
+      }
     } else {
       kept->push_back(block);
     }
@@ -200,6 +206,7 @@ Status BlockList::ReloadOnce(const RetentionLimits& limits) {
     const std::lock_guard lock(mutex_);
     blocks_ = std::move(kept);
   }
+  if (mode_ == Mode::kReadOnly) return {};
   for (const std::string& path : removed) {
     NARTHEX_RETURN_IF_ERROR(Remove(path).WithPrefix("delete block: "));
   }

@@ -36,7 +36,10 @@ class BlockList {
   using Blocks = std::vector<std::shared_ptr<Block>>;  // Ascending by first time.
 
   // `head_bytes` tells what WAL and head chunks occupy, which counts against the size limit.
-  BlockList(FileSystem& files, std::string directory, std::function<uint64_t()> head_bytes);
+  // One that removes nothing is for tools beside a running server.
+  enum class Mode : uint8_t { kOwner, kReadOnly };
+  BlockList(FileSystem& files, std::string directory, std::function<uint64_t()> head_bytes,
+            Mode mode = Mode::kOwner);
 
   Status Reload(const RetentionLimits& limits);
   std::shared_ptr<const Blocks> Snapshot() const;
@@ -65,6 +68,7 @@ class BlockList {
   FileSystem& files_;
   const std::string directory_;
   const std::function<uint64_t()> head_bytes_;
+  const Mode mode_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Blocks> blocks_ = std::make_shared<Blocks>();
   std::set<std::string> reported_;  // Damaged blocks that were logged.

@@ -386,6 +386,9 @@ void Db::DisableCompactions() {
   impl_->compactions_enabled = false;
 }
 
+Status Db::MapFullChunksForTest() {
+  return impl_->head->MapFullChunks();
+}
 Status Db::Tick() {
   return impl_->Tick();
 }

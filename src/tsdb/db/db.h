@@ -165,6 +165,7 @@ class Db : public storage::Queryable,
   Status Compact();
   // Writes the whole head in blocks regardless of its age (tests, backfill).
   Status CompactHeadForTest(int64_t max_time_ms);
+  Status MapFullChunksForTest();
 
   void EnableCompactions();
   void DisableCompactions();

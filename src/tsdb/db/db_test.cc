@@ -3,13 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tsdb/db/dump.h"
+#include "tsdb/db/fast_files_for_test.h"
+#include "tsdb/db/read_only_db.h"
 #include "util/compress.h"
+#include "util/log.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 
@@ -63,6 +69,291 @@ TEST(Db, SamplesSurviveAReopen) {
   }
   const auto db = MustOpen(OptionsFor(directory.path()));
   EXPECT_EQ(DumpText(*db), before);
+}
+
+// One sample a minute of `series` series from `from_ms` up to `to_ms`.
+void Fill(Db& db, int64_t from_ms, int64_t to_ms, int series = 3) {
+  for (int64_t t = from_ms; t < to_ms; t += 60'000) {
+    auto appender = db.NewAppender();
+    for (int i = 0; i < series; ++i) {
+      const Labels labels{{"__name__", "m"}, {"i", std::to_string(i)}};
+      ASSERT_TRUE(appender->Append(0, labels, t, static_cast<double>(t / 1000), {}).ok());
+    }
+    ASSERT_TRUE(appender->Commit().ok());
+  }
+}
+
+constexpr int64_t kHourMs = 3'600'000;
+
+std::vector<std::string> Spans(const Db& db) {
+  std::vector<std::string> spans;
+  for (const BlockInfo& block : db.Blocks()) {
+    spans.push_back(fmt::format("{}-{}", static_cast<double>(block.min_time_ms) / kHourMs,
+                                static_cast<double>(block.max_time_ms) / kHourMs));
+  }
+  return spans;
+}
+
+double Metric(const Db& db, std::string_view name) {
+  for (const MetricValue& metric : db.Metrics()) {
+    if (metric.name == name) return metric.value;
+  }
+  ADD_FAILURE() << "no metric " << name;
+  return 0;
+}
+
+size_t SampleCount(Db& db) {
+  const std::string text = DumpText(db);
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST(DbCompaction, CutsBlocksAndMergesThem) {
+  const TemporaryDirectory directory;
+  FastFiles files;
+  DbOptions options = OptionsFor(directory.path());
+  options.file_system = &files;
+  options.block_chunk_segment_bytes = 1 << 20;
+  const auto db = MustOpen(options);
+  ASSERT_NO_FATAL_FAILURE(Fill(*db, 0, 3 * kHourMs));
+  ASSERT_TRUE(db->Tick().ok());
+  EXPECT_EQ(Spans(*db), std::vector<std::string>{}) << "three hours are not more than 1.5 ranges";
+  ASSERT_NO_FATAL_FAILURE(Fill(*db, 3 * kHourMs, 3 * kHourMs + 120'000));
+  ASSERT_TRUE(db->Tick().ok());
+  EXPECT_EQ(Spans(*db), std::vector<std::string>{"0-2"});
+  EXPECT_EQ(db->HeadMinTimeMs(), 2 * kHourMs);
+  for (int64_t hour = 4; hour <= 10; ++hour) {
+    ASSERT_NO_FATAL_FAILURE(Fill(*db, db->HeadMaxTimeMs() + 60'000, hour * kHourMs));
+    ASSERT_TRUE(db->Tick().ok());
+  }
+  // Four blocks of two hours; the first three fill six hours and the newest is left alone.
+  EXPECT_EQ(Spans(*db), (std::vector<std::string>{"0-6", "6-8"}));
+  EXPECT_EQ(SampleCount(*db), 3U * 600);
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_blocks_loaded"), 2);
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_compactions_failed_total"), 0);
+}
+
+TEST(DbRetention, ByTimeAndBySize) {
+  const TemporaryDirectory directory;
+  FastFiles files;
+  DbOptions options = OptionsFor(directory.path());
+  options.file_system = &files;
+  options.block_chunk_segment_bytes = 1 << 20;
+  options.max_block_duration_ms = 2 * kHourMs;
+  const auto db = MustOpen(options);
+  ASSERT_NO_FATAL_FAILURE(Fill(*db, 0, 12 * kHourMs));
+  ASSERT_TRUE(db->Tick().ok());
+  EXPECT_EQ(db->Blocks().size(), 5U);
+  DbReloadableOptions limits = options.reloadable;
+  limits.retention_ms = 6 * kHourMs;
+  ASSERT_TRUE(db->ApplyConfig(limits).ok());
+  ASSERT_TRUE(db->Tick().ok());
+  EXPECT_EQ(Spans(*db), (std::vector<std::string>{"4-6", "6-8", "8-10"}));
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_time_retentions_total"), 2);
+  limits.retention_ms = 0;
+  limits.retention_bytes = 1;
+  ASSERT_TRUE(db->ApplyConfig(limits).ok());
+  ASSERT_TRUE(db->Tick().ok());
+  EXPECT_EQ(Spans(*db), std::vector<std::string>{});
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_size_retentions_total"), 3);
+  EXPECT_EQ(SampleCount(*db), 3U * 120) << "the head stays";
+}
+
+TEST(DbDelete, HidesAtOnceAndCleansLater) {
+  const TemporaryDirectory directory;
+  FastFiles files;
+  DbOptions options = OptionsFor(directory.path());
+  options.file_system = &files;
+  options.block_chunk_segment_bytes = 1 << 20;
+  std::string before;
+  {
+    const auto db = MustOpen(options);
+    ASSERT_NO_FATAL_FAILURE(Fill(*db, 0, 4 * kHourMs));
+    ASSERT_TRUE(db->Tick().ok());
+    ASSERT_EQ(db->Blocks().size(), 1U);
+    const std::vector<Matcher> one{Matcher::Equal("i", "1")};
+    ASSERT_TRUE(db->Delete({kHourMs, 3 * kHourMs}, one).ok());
+    EXPECT_EQ(SampleCount(*db), 3U * 240 - 121);
+    ASSERT_TRUE(db->CleanTombstones().ok());
+    EXPECT_EQ(SampleCount(*db), 3U * 240 - 121);
+    EXPECT_EQ(db->Blocks()[0].meta_json.find("numTombstones"), std::string::npos);
+    before = DumpText(*db);
+    // New samples of the deleted series are not hidden.
+    ASSERT_NO_FATAL_FAILURE(Fill(*db, 4 * kHourMs, 4 * kHourMs + 60'000));
+    EXPECT_EQ(SampleCount(*db), 3U * 240 - 121 + 3);
+  }
+  const auto db = MustOpen(options);
+  EXPECT_EQ(SampleCount(*db), 3U * 240 - 121 + 3) << "deletions in the head are durable";
+}
+
+TEST(DbSnapshot, IsADatabase) {
+  const TemporaryDirectory directory;
+  const auto db = MustOpen(OptionsFor(directory.path() + "/data"));
+  ASSERT_NO_FATAL_FAILURE(Fill(*db, 0, 4 * kHourMs));
+  ASSERT_TRUE(db->Tick().ok());
+  const std::string copy = directory.path() + "/data/snapshots/one";
+  const Status taken = db->Snapshot(copy, /*with_head=*/true);
+  ASSERT_TRUE(taken.ok()) << taken.message();
+  const auto restored = MustOpen(OptionsFor(copy));
+  EXPECT_EQ(DumpText(*restored), DumpText(*db));
+  EXPECT_EQ(restored->Blocks().size(), 2U);
+  EXPECT_EQ(db->Snapshot(directory.path() + "/data", false).message(),
+            "cannot snapshot into base directory");
+}
+
+TEST(DbLock, OneOwner) {
+  const TemporaryDirectory directory;
+  auto db = MustOpen(OptionsFor(directory.path()));
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_clean_start"), 1);
+  const auto second = Db::Open(OptionsFor(directory.path()));
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().message(), "lock DB directory: resource temporarily unavailable");
+  ASSERT_TRUE(db->Close().ok());
+  EXPECT_FALSE(std::filesystem::exists(directory.path() + "/lock"));
+}
+
+TEST(DbReadOnly, LooksAtALiveDirectory) {
+  const TemporaryDirectory directory;
+  const auto db = MustOpen(OptionsFor(directory.path()));
+  ASSERT_NO_FATAL_FAILURE(Fill(*db, 0, 4 * kHourMs));
+  ASSERT_TRUE(db->Tick().ok());
+  {
+    const auto view = ReadOnlyDb::Open(directory.path());
+    ASSERT_TRUE(view.ok()) << view.status().message();
+    auto querier = (*view)->OpenQuerier(kAllTime);
+    std::string text;
+    ASSERT_TRUE(DumpSeries(**querier, kAllTime, {}, [&](std::string_view line) -> Status {
+                  text += line;
+                  return {};
+                }).ok());
+    EXPECT_EQ(text, DumpText(*db));
+    EXPECT_EQ((*view)->Blocks().size(), 1U);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    EXPECT_EQ(entry.path().filename().string().find("sandbox"), std::string::npos);
+  }
+  ASSERT_NO_FATAL_FAILURE(Fill(*db, 4 * kHourMs, 5 * kHourMs));
+  EXPECT_EQ(SampleCount(*db), 3U * 300) << "the owner goes on";
+}
+
+TEST(DbFullDisk, ServesAndRecovers) {
+  const TemporaryDirectory directory;
+  FastFiles files;
+  DbOptions options = OptionsFor(directory.path());
+  options.file_system = &files;
+  options.block_chunk_segment_bytes = 1 << 20;
+  options.samples_per_chunk = 20;
+  {
+    const auto db = MustOpen(options);
+    ASSERT_NO_FATAL_FAILURE(Fill(*db, 0, 4 * kHourMs));
+    ASSERT_TRUE(db->MapFullChunksForTest().ok());
+    const std::string before = DumpText(*db);
+    files.full = true;
+    auto appender = db->NewAppender();
+    ASSERT_TRUE(appender->Append(0, Labels{{"__name__", "m"}}, 4 * kHourMs, 1, {}).ok());
+    EXPECT_FALSE(appender->Commit().ok());
+    EXPECT_FALSE(db->Compact().ok());
+    EXPECT_EQ(Metric(*db, "prometheus_tsdb_compactions_failed_total"), 1);
+    EXPECT_EQ(DumpText(*db), before);
+    files.full = false;
+    ASSERT_TRUE(db->Tick().ok());
+    EXPECT_EQ(db->Blocks().size(), 1U);
+    EXPECT_EQ(DumpText(*db), before);
+    ASSERT_NO_FATAL_FAILURE(Fill(*db, 4 * kHourMs, 5 * kHourMs));
+  }
+  const auto db = MustOpen(options);
+  EXPECT_EQ(SampleCount(*db), 3U * 300);
+}
+
+// Everything committed before the files are copied is in the copy, whatever runs meanwhile.
+TEST(DbCrash, CommittedSamplesSurvive) {
+  SetLogLevel(LogLevel::kError);
+  const TemporaryDirectory directory;
+  FastFiles files;
+  DbOptions options = OptionsFor(directory.path() + "/data");
+  options.file_system = &files;
+  options.min_block_duration_ms = 600'000;
+  options.max_block_duration_ms = 1'800'000;
+  options.block_chunk_segment_bytes = 1 << 20;
+  options.wal_segment_bytes = 64 << 10;
+  options.samples_per_chunk = 20;
+  const auto db = MustOpen(options);
+  std::atomic<int64_t> committed{0};
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (int64_t i = 1; i <= 2000 && !stop; ++i) {
+      auto appender = db->NewAppender();
+      for (int s = 0; s < 5; ++s) {
+        const Labels labels{{"__name__", "m"}, {"s", std::to_string(s)}};
+        if (!appender->Append(0, labels, i * 1000, static_cast<double>(i), {}).ok()) return;
+      }
+      if (!appender->Commit().ok()) return;
+      committed = i;
+    }
+    stop = true;
+  });
+  int copies = 0;
+  while (!stop && copies < 6) {
+    const int64_t sure = committed;
+    const std::string copy = directory.path() + "/copy" + std::to_string(copies++);
+    // The maintenance of this thread is between two steps while it copies; the writer goes on.
+    std::filesystem::copy(directory.path() + "/data", copy,
+                          std::filesystem::copy_options::recursive);
+    std::filesystem::remove(copy + "/lock");
+    DbOptions copy_options = options;
+    copy_options.path = copy;
+    const auto restored = MustOpen(copy_options);
+    ASSERT_NE(restored, nullptr);
+    auto querier = restored->OpenQuerier({1, sure * 1000});
+    std::map<std::string, int64_t> newest;
+    size_t samples = 0;
+    ASSERT_TRUE(DumpSeries(**querier, {1, sure * 1000}, {}, [&](std::string_view) -> Status {
+                  ++samples;
+                  return {};
+                }).ok());
+    EXPECT_EQ(samples, static_cast<size_t>(sure) * 5);
+    ASSERT_TRUE(db->Tick().ok());
+  }
+  stop = true;
+  writer.join();
+  EXPECT_GT(copies, 0);
+}
+
+TEST(DbExemplars, AreReplayed) {
+  const TemporaryDirectory directory;
+  DbOptions options = OptionsFor(directory.path());
+  options.reloadable.exemplars_max = 10;
+  const Labels labels{{"__name__", "m"}};
+  {
+    const auto db = MustOpen(options);
+    auto appender = db->NewAppender();
+    const auto ref = appender->Append(0, labels, 1000, 1, {});
+    ASSERT_TRUE(ref.ok());
+    ASSERT_TRUE(
+        appender->AppendExemplar(*ref, labels, Exemplar{Labels{{"id", "a"}}, 2, 900, true}).ok());
+    ASSERT_TRUE(appender->UpdateMetadata(*ref, labels, {MetricType::kCounter, "s", "help"}).ok());
+    ASSERT_TRUE(appender->Commit().ok());
+  }
+  const auto db = MustOpen(options);
+  const auto found = db->SelectExemplars(kAllTime, {{Matcher::Equal("__name__", "m")}});
+  ASSERT_TRUE(found.ok());
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ((*found)[0].exemplars,
+            (std::vector<Exemplar>{Exemplar{Labels{{"id", "a"}}, 2, 900, true}}));
+}
+
+TEST(DbConfig, RefusesWhatItCannotDo) {
+  const TemporaryDirectory directory;
+  DbOptions options = OptionsFor(directory.path());
+  options.start_timestamp_storage = true;
+  const auto db = MustOpen(options);
+  ASSERT_NE(db, nullptr);
+  DbReloadableOptions reloaded = options.reloadable;
+  EXPECT_EQ(db->ApplyConfig(reloaded).message(),
+            "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks "
+            "do not store start timestamps, use \"xor2\"");
+  reloaded.float_encoding = FloatEncoding::kXor2;
+  reloaded.stale_series_compaction_threshold = 0.5;
+  EXPECT_EQ(db->ApplyConfig(reloaded).code(), ErrorCode::kUnsupported);
 }
 
 std::filesystem::path ConformanceDirectory() {

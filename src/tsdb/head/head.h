@@ -59,6 +59,9 @@ struct HeadOptions {
   FileSystem* file_system = nullptr;
   Wal* wal = nullptr;  // Owned by the database; null: nothing is durable.
   Wal* wbl = nullptr;
+  // Without the logs above: folders to replay without writing to them (tools).
+  std::string wal_directory;
+  std::string wbl_directory;
   std::function<void()> on_wal_write;
   // Called when much memory waits in full chunks.
   std::function<void()> on_full_chunks;

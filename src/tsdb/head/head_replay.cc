@@ -512,12 +512,13 @@ Status HeadReplay::LoadMappedChunks() {
 }
 
 Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
-  if (head_.options_.wal == nullptr) {
+  const std::string directory = head_.options_.wal != nullptr ? head_.options_.wal->directory()
+                                                              : head_.options_.wal_directory;
+  if (directory.empty()) {
     LOG_INFO("WAL not found");
     return {};
   }
   FileSystem& files = *head_.options_.file_system;
-  const std::string& directory = head_.options_.wal->directory();
   const int64_t start = MonotonicNanos();
   LOG_INFO("Replaying on-disk memory mappable chunks if any");
   NARTHEX_RETURN_IF_ERROR(LoadMappedChunks());
@@ -699,10 +700,11 @@ Status HeadReplay::DispatchLate(std::string_view record) {
 }
 
 Status HeadReplay::ReadWbl(std::optional<WalCorruption>* corruption) {
-  Wal* wbl = head_.wbl_.load();
-  if (wbl == nullptr) return {};
+  const Wal* wbl = head_.wbl_.load();
+  const std::string directory = wbl != nullptr ? wbl->directory() : head_.options_.wbl_directory;
+  if (directory.empty()) return {};
   NARTHEX_TRY(const std::vector<WalSegment> segments,
-              ListWalSegments(*head_.options_.file_system, wbl->directory()));
+              ListWalSegments(*head_.options_.file_system, directory));
   for (const WalSegment& segment : segments) {
     WalReader reader(*head_.options_.file_system, {segment});
     uint64_t before = 0;
@@ -729,7 +731,7 @@ Status HeadReplay::ReadWbl(std::optional<WalCorruption>* corruption) {
       }
       continue;
     }
-    damage.directory = wbl->directory();
+    damage.directory = directory;
     damage.segment = segment.index;
     *corruption = damage;
     return status;
