@@ -164,7 +164,8 @@ void ForgetResetHints(VectorValue* vector) {
 }  // namespace
 
 Result<std::unique_ptr<ColumnSource>> Evaluator::MakeRangeSource(const Call& call,
-                                                                 RangeFunction function) {
+                                                                 RangeFunction function,
+                                                                 size_t* subquery_samples) {
   const size_t index = RangeArgument(call);
   const Expr& argument = *call.arguments[index];
   RangeCall range;
@@ -195,6 +196,7 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeRangeSource(const Call& cal
     }
     stats_->MergeTotalOfSubquery(result.stats, consumer);
     stats_->MergeReadOfSubquery(result.stats, consumer);
+    *subquery_samples = SampleCount(result.value.vector);
     ForgetResetHints(&result.value.vector);
     source->SetSubquery(std::move(result.value.vector), result.grid);
   } else {
@@ -230,16 +232,13 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeRangeSource(const Call& cal
 }
 
 Result<Value> Evaluator::EvalRangeCall(const Call& call, RangeFunction function) {
-  const size_t before = query_->current_samples;
-  NARTHEX_TRY(const std::unique_ptr<ColumnSource> source, MakeRangeSource(call, function));
-  const size_t held = query_->current_samples;
+  size_t subquery_samples = 0;
+  NARTHEX_TRY(const std::unique_ptr<ColumnSource> source,
+              MakeRangeSource(call, function, &subquery_samples));
   Value value;
   value.type = ValueType::kVector;
   NARTHEX_TRY(value.vector, Materialize(*source));
-  if (call.arguments[RangeArgument(call)]->kind == Expr::Kind::kSubquery) {
-    // The subquery's samples are let go.
-    query_->current_samples = before + (query_->current_samples - held);
-  }
+  Release(subquery_samples);
   if (function == RangeFunction::kAbsentOverTime) return AbsentOverTime(call, value.vector);
   return value;
 }

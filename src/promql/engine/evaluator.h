@@ -124,7 +124,9 @@ class Evaluator {
   // calls.cc
   Result<Value> EvalCall(const Call& call);
   Result<Value> EvalRangeCall(const Call& call, RangeFunction function);
-  Result<std::unique_ptr<ColumnSource>> MakeRangeSource(const Call& call, RangeFunction function);
+  // *subquery_samples: what a subquery made and Release() is to be told of.
+  Result<std::unique_ptr<ColumnSource>> MakeRangeSource(const Call& call, RangeFunction function,
+                                                        size_t* subquery_samples);
   Result<Value> AbsentOverTime(const Call& call, const VectorValue& present);
 
   // vector_functions.cc

@@ -208,7 +208,8 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeSource(const Expr& expr) {
     for (const ExprPtr& argument : call.arguments) {
       if (argument->kind == Expr::Kind::kSubquery) return std::unique_ptr<ColumnSource>();
     }
-    return MakeRangeSource(call, *function);
+    size_t no_subquery = 0;
+    return MakeRangeSource(call, *function, &no_subquery);
   }
   return std::unique_ptr<ColumnSource>();
 }
