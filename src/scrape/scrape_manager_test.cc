@@ -6,6 +6,7 @@
 #include <deque>
 #include <future>
 #include <map>
+#include <thread>
 
 #include "scrape/fake_store_for_test.h"
 #include "util/compress.h"
@@ -411,6 +412,119 @@ TEST_F(ManagerTest, ThousandsOfTargetsSpreadOverTheInterval) {
   EXPECT_LT(half, 1200u);
   timers_.Advance(5 * kSecond);
   EXPECT_EQ(fetcher_.requests.size(), 2000u);
+}
+
+// Runs functions in order on a thread of its own.
+class Worker {
+ public:
+  Worker() : thread_([this] { Run(); }) {}
+  ~Worker() {
+    Push([this] { stopping_ = true; });
+    thread_.join();
+  }
+  void Push(std::function<void()> function) {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(function));
+    wake_.notify_one();
+  }
+
+ private:
+  void Run() {
+    while (!stopping_) {
+      std::function<void()> function;
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [this] { return !queue_.empty(); });
+        function = std::move(queue_.front());
+        queue_.pop_front();
+      }
+      function();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> queue_;
+  bool stopping_ = false;  // Of the thread itself.
+  std::thread thread_;
+};
+
+// Timers run and answers come as fast as they can.
+class EagerTimers final : public TimerService {
+ public:
+  explicit EagerTimers(Worker* worker) : worker_(worker) {}
+  TimerId RunAfter(int64_t, std::function<void()> function) override {
+    worker_->Push(std::move(function));
+    return next_id_++;
+  }
+  bool Cancel(TimerId) override { return false; }
+
+ private:
+  Worker* worker_;
+  std::atomic<TimerId> next_id_{1};
+};
+
+class EagerFetcher final : public Fetcher {
+ public:
+  explicit EagerFetcher(Worker* worker) : worker_(worker) {}
+  Result<std::shared_ptr<const HttpClientHandle>> CreateClient(const HttpClientConfig&) override {
+    return std::shared_ptr<const HttpClientHandle>();
+  }
+  RequestId Fetch(FetchRequest, Callback done) override {
+    worker_->Push([done = std::move(done)] {
+      FetchResponse response;
+      response.status = 200;
+      response.content_type = "text/plain";
+      response.body = "a 1\nb 2\n";
+      done(std::move(response));
+    });
+    return next_id_++;
+  }
+  void Cancel(RequestId) override {}
+
+ private:
+  Worker* worker_;
+  std::atomic<RequestId> next_id_{1};
+};
+
+TEST(ScrapeManager, SurvivesChangesFromAllSides) {
+  FakeStore store;
+  ThreadPool pool("test", 3);
+  Worker worker;
+  EagerTimers timers(&worker);
+  EagerFetcher fetcher(&worker);
+  ScrapeOptions options;
+  options.skip_offsets = true;
+  options.align_timestamps = false;
+  ScrapeManager manager(
+      {&store, &fetcher, &timers, &pool, &Clock::System(), &FileSystem::Posix(), nullptr}, options);
+  ScrapeConfig config;
+  config.job_name = "j";
+  config.scrape_interval = Seconds(10);
+  config.scrape_timeout = Seconds(5);
+  const std::vector<std::vector<std::string>> worlds = {
+      {"a:1", "b:1", "c:1"}, {"b:1"}, {}, {"c:1"}};
+  for (int round = 0; round < 60; ++round) {
+    if (round % 3 == 0) {
+      config.sample_limit = static_cast<uint64_t>(100 + round);
+      config.honor_labels = round % 2 == 0;
+      ASSERT_TRUE(manager.ApplyConfig({config}, Labels()).ok());
+    }
+    manager.UpdateTargets({{"j", {Group(worlds[static_cast<size_t>(round) % worlds.size()])}}});
+    manager.WaitForUpdatesForTest();
+    for (const auto& [name, scrape_pool] : manager.pools()) {
+      for (const auto& loop : scrape_pool->loops()) {
+        (void)loop->target()->state();
+        (void)loop->ListMetadata();
+        (void)loop->interval_nanos();
+      }
+    }
+  }
+  // The last world has a target, so there is always more to come.
+  while (store.TakeLines().empty()) std::this_thread::yield();
+  manager.Stop();
+  const size_t calls = store.single_calls() + store.batch_calls();
+  std::this_thread::yield();
+  EXPECT_EQ(store.single_calls() + store.batch_calls(), calls);
 }
 
 TEST(ScrapeOffset, IsTheTargetsPlaceInTheInterval) {
