@@ -292,6 +292,7 @@ void HeadAppender::AppendFloats(std::span<const RefSample> samples,
     const SlotId slot = head_->store_.FindRef(s.ref);
     if (slot == kNoSeries) [[unlikely]] {
       outcomes[i] = AppendOutcome::kUnknownSeries;
+      head_->counters_.series_not_found.fetch_add(1, std::memory_order_relaxed);
       continue;
     }
     Slab& slab = walk.At(slot);
