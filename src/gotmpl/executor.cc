@@ -17,14 +17,19 @@ constexpr int kDepthMax = 1000;
 // Nodes inside nodes, over all templates that the thread is executing: a function may execute
 // another template. Each takes stack.
 constexpr int kWalkDepthMax = 3000;
+// What an execution inside an execution counts for.
+constexpr int kRunLevels = 50;
 thread_local int walk_depth = 0;
 
 class WalkLevel {
  public:
-  WalkLevel() { ++walk_depth; }
-  ~WalkLevel() { --walk_depth; }
+  explicit WalkLevel(int levels) : levels_(levels) { walk_depth += levels_; }
+  ~WalkLevel() { walk_depth -= levels_; }
   WalkLevel(const WalkLevel&) = delete;
   WalkLevel& operator=(const WalkLevel&) = delete;
+
+ private:
+  int levels_;
 };
 
 // Clock and stop token are looked at once in so many steps.
@@ -40,6 +45,7 @@ Executor::Executor(const TreeSet& trees, const FunctionMap& functions,
       deadline_ns_(MonotonicNanos() + options.limits.time_ns_max) {}
 
 Result<std::string> Executor::Run(const Tree& tree, const Value& data) {
+  const WalkLevel level(kRunLevels);
   tree_ = &tree;
   variables_.emplace_back("$", data);
   NARTHEX_RETURN_IF_ERROR(Walk(data, *tree.root).status());
@@ -100,7 +106,7 @@ Status Executor::Write(std::string_view text) {
 
 Result<Executor::Flow> Executor::Walk(const Value& dot, const Node& node) {
   At(node);
-  const WalkLevel level;
+  const WalkLevel level(1);
   if (walk_depth > kWalkDepthMax) {
     return Failf("exceeded maximum template depth ({})", kDepthMax);
   }
