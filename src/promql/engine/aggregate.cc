@@ -63,12 +63,17 @@ bool CollidesWithoutMetadata(const ColumnSource& source) {
 // Collects the columns of a batch and folds them, by ranges of steps on several threads.
 class BatchFolder {
  public:
-  BatchFolder(const ColumnSource& source, const LabelProjection* projection, AggregateOp op,
-              size_t steps, PositionRange position, ThreadPool* pool)
+  BatchFolder(const ColumnSource& source, const LabelProjection* projection, size_t steps,
+              ThreadPool* pool)
       : source_(source), index_(projection), steps_(steps), pool_(pool), group_of_(source.size()) {
     for (size_t i = 0; i < source.size(); ++i) group_of_[i] = index_.Add(source.labels(i));
-    fold_ = std::make_unique<GroupFold>(op, index_.size(), steps, position);
     appeared_.resize(index_.size());
+  }
+
+  size_t groups() const { return index_.size(); }
+  // Once, before anything is collected.
+  void Start(AggregateOp op, PositionRange position) {
+    fold_ = std::make_unique<GroupFold>(op, index_.size(), steps_, position);
   }
 
   void Collect(size_t series, StepColumn&& column) {
@@ -161,7 +166,9 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
     source = std::make_unique<VectorSource>(std::move(input.vector));
   }
   const LabelProjection projection = GroupProjection(expr, drop);
-  BatchFolder folder(*source, &projection, expr.op, steps_, expr.expr->position, query_->pool);
+  BatchFolder folder(*source, &projection, steps_, query_->pool);
+  NARTHEX_RETURN_IF_ERROR(CheckDense(folder.groups()));
+  folder.Start(expr.op, expr.expr->position);
   const auto fold = [&] { return folder.Fold(&query_->annotations); };
   if (streams) {
     NARTHEX_RETURN_IF_ERROR(Drain(

@@ -5,6 +5,12 @@
 #include "util/time.h"
 
 namespace narthex::promql {
+namespace {
+
+constexpr std::string_view kTooManySamplesText =
+    "query processing would load too many samples into memory in query execution";
+
+}  // namespace
 
 Status QueryState::CheckDone(std::string_view where) const {
   if (stop.stop_requested()) {
@@ -18,8 +24,15 @@ Status QueryState::CheckDone(std::string_view where) const {
 
 Status Evaluator::CheckSamples() const {
   if (query_->current_samples <= query_->samples_max) return {};
-  return Status(ErrorCode::kExecution,
-                "query processing would load too many samples into memory in query execution");
+  return Status(ErrorCode::kExecution, std::string(kTooManySamplesText));
+}
+
+Status Evaluator::CheckDense(size_t series) const {
+  constexpr size_t kFactor = 4;
+  constexpr size_t kValuesMin = 16 * 1024 * 1024;
+  const size_t values_max = std::max(query_->samples_max * kFactor, kValuesMin);
+  if (series <= values_max / std::max<size_t>(1, steps_)) return {};
+  return Status(ErrorCode::kExecution, std::string(kTooManySamplesText));
 }
 
 Status Evaluator::Hold(size_t samples) {
@@ -84,6 +97,7 @@ Result<Value> Evaluator::FinishVector(VectorValue vector, size_t before,
   value.type = ValueType::kVector;
   std::erase_if(vector, [](const VectorSeries& series) { return series.column.empty(); });
   value.vector = std::move(vector);
+  NARTHEX_RETURN_IF_ERROR(CheckDense(value.vector.size()));
   NARTHEX_RETURN_IF_ERROR(AccountSteps(before, inputs, scalars, value));
   // At a single step equal label sets are left to the end when names are dropped late.
   if (grid_.single_step() && query_->delayed_name_removal) return value;
@@ -114,6 +128,7 @@ Result<Value> Evaluator::Eval(const Expr& expr) {
     value.type = TypeOf(expr);
     return value;
   }
+  NARTHEX_RETURN_IF_ERROR(CheckDense(1));
   switch (expr.kind) {
     case Expr::Kind::kNumberLiteral: return EvalNumber(expr.As<NumberLiteral>());
     case Expr::Kind::kStringLiteral: {

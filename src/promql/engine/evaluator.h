@@ -75,6 +75,9 @@ class Evaluator {
   Status Hold(size_t samples);
   void Release(size_t samples) { query_->current_samples -= samples; }
   Status CheckSamples() const;
+  // Columns are dense, so series with few samples on a fine grid take more memory than their
+  // samples tell: refuses before it becomes too much.
+  Status CheckDense(size_t series) const;
   // What evaluating step by step would have held at most: at each step the elements gathered from
   // the inputs and the results up to then. `before` is the count of samples before the inputs.
   Status AccountSteps(size_t before, std::span<const VectorValue* const> inputs, size_t scalars,

@@ -11,10 +11,11 @@ namespace {
 // Values of one batch of columns: small enough for the last-level cache, large enough to keep all
 // threads busy.
 constexpr size_t kBatchValues = 512 * 1024;
-constexpr size_t kBatchSeriesMin = 64;
 constexpr size_t kBatchSeriesMax = 8192;
 // Below this much work threads cost more than they save.
 constexpr size_t kParallelValuesMin = 16 * 1024;
+// On a grid as fine as this one (a subquery's) a single column is work enough and much memory.
+constexpr size_t kParallelStepsMax = 1024 * 1024;
 // Series that a thread takes at a time.
 constexpr size_t kChunk = 8;
 
@@ -44,12 +45,14 @@ class FirstError {
 Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume,
                         const BatchDone& batch_done) {
   const size_t size = source.size();
-  const size_t batch_size =
-      std::clamp(kBatchValues / std::max<size_t>(1, steps_), kBatchSeriesMin, kBatchSeriesMax);
   ThreadPool* pool = query_->pool;
-  const size_t lanes = pool == nullptr || size < 2 || size * (steps_ + 32) < kParallelValuesMin
-                           ? 1
-                           : std::min(pool->thread_count() + 1, (size + kChunk - 1) / kChunk);
+  const bool parallel = pool != nullptr && size > 1 && steps_ <= kParallelStepsMax &&
+                        size * (steps_ + 32) >= kParallelValuesMin;
+  const size_t lanes =
+      parallel ? std::min(pool->thread_count() + 1, (size + kChunk - 1) / kChunk) : 1;
+  const size_t batch_min = parallel ? lanes * kChunk : 1;
+  const size_t batch_size = std::clamp(kBatchValues / std::max<size_t>(1, steps_), batch_min,
+                                       std::max(batch_min, kBatchSeriesMax));
   std::vector<WorkerState> workers;
   workers.reserve(lanes);
   for (size_t i = 0; i < lanes; ++i) workers.emplace_back(stats_->Fork());
@@ -123,6 +126,7 @@ Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
   vector.reserve(source.size());
   const bool drop = source.drops_metadata() && !query_->delayed_name_removal;
   NARTHEX_RETURN_IF_ERROR(Drain(source, [&](size_t i, StepColumn&& column) -> Status {
+    NARTHEX_RETURN_IF_ERROR(CheckDense(vector.size() + 1));
     const Labels& labels = source.labels(i);
     vector.push_back(
         {drop ? DropMetadata(labels) : labels, source.drop_name(i), std::move(column)});

@@ -19,7 +19,10 @@ Result<Evaluator::SubqueryResult> Evaluator::RunSubquery(const SubqueryExpr& sub
 
   SubqueryResult result;
   result.grid = {start, last, step};
-  result.stats = SampleStats(result.grid);
+  // Only a parent of several steps asks which of the child's steps it consumed; a grid that is too
+  // fine is refused by Eval before anything is counted.
+  const bool per_step = steps_ > 1 && result.grid.steps() <= query_->samples_max;
+  if (per_step) result.stats = SampleStats(result.grid);
   Evaluator child(query_, result.grid, &result.stats);
   NARTHEX_TRY(result.value, child.Eval(*subquery.expr));
   stats_->UpdatePeak(result.stats.peak());

@@ -188,6 +188,16 @@ TEST(Engine, LimitsAreRefusedInUpstreamsWords) {
   EXPECT_EQ(engine.Instant(store, "m[", 0).status().code(), ErrorCode::kInvalidInput);
 }
 
+TEST(Engine, SubqueriesThatAreMuchTooFineAreRefused) {
+  MemoryStore store;
+  for (int i = 0; i < 60; ++i) store.AppendFloat(Series("m", 0), i * kStepMs, i);
+  Engine engine({});
+  EXPECT_EQ(engine.Instant(store, "max_over_time(m[100y:1ms])", 800'000).status(),
+            Status(ErrorCode::kExecution,
+                   "query processing would load too many samples into memory in query execution"));
+  EXPECT_TRUE(engine.Range(store, "max_over_time(m[1y:1m])", 0, 800'000, 10'000).ok());
+}
+
 TEST(Engine, QueryCostLimitsOnlyTighten) {
   MemoryStore store;
   for (int i = 0; i < 5; ++i) store.AppendFloat(Series("m", i), 1000, i);
