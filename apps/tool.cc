@@ -9,6 +9,7 @@
 #include "apps/http_adapters.h"
 #include "config/http_client_config.h"
 #include "util/file.h"
+#include "util/log.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 #include "util/time.h"
@@ -108,6 +109,7 @@ std::string AlignColumns(const std::vector<std::vector<std::string>>& rows, size
 }
 
 int PrepareTool(ToolContext& context) {
+  SetLogLevel(LogLevel::kWarn);
   if (const Status loaded = LoadHttpConfig(context); !loaded.ok()) {
     PrintError("promtool: error: Failed to load HTTP config file: " + loaded.message() + "\n");
     return 1;

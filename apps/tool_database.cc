@@ -4,13 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <utility>
 
-#include "storage/merge.h"
-#include "tsdb/block/block_querier.h"
 #include "tsdb/block/ulid.h"
 #include "util/file.h"
 
@@ -21,64 +18,25 @@ FileSystem& Files() {
   return FileSystem::Posix();
 }
 
-Status LinkOrCopy(const std::string& from, const std::string& to) {
-  if (Files().HardLink(from, to).ok()) return {};
-  NARTHEX_TRY(const std::string contents, Files().ReadAll(from));
-  NARTHEX_TRY(const std::unique_ptr<WritableFile> file,
-              Files().OpenForWrite(to, FileSystem::OpenMode::kTruncate));
-  NARTHEX_RETURN_IF_ERROR(file->Append(contents));
-  return file->Close();
-}
-
-// A folder that is not there gives an empty one.
-Status LinkTree(const std::string& from, const std::string& to) {
-  NARTHEX_RETURN_IF_ERROR(Files().CreateDirectories(to));
-  if (!Files().Exists(from)) return {};
-  NARTHEX_TRY(const std::vector<FileInfo> entries, Files().List(from));
-  for (const FileInfo& entry : entries) {
-    const std::string source = JoinPath(from, entry.name);
-    const std::string target = JoinPath(to, entry.name);
-    NARTHEX_RETURN_IF_ERROR(entry.is_directory ? LinkTree(source, target)
-                                               : LinkOrCopy(source, target));
-  }
-  return {};
+Status CheckDirectory(const std::string& directory) {
+  struct stat info = {};
+  if (::stat(directory.c_str(), &info) == 0) return {};
+  return MakeError(ErrorCode::kNotFound, "opening the db dir: stat {}: {}", directory,
+                   ErrnoText(errno));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ReadOnlyDatabase>> ReadOnlyDatabase::Open(const std::string& directory,
-                                                                 const std::string& sandbox_root) {
-  struct stat info = {};
-  if (::stat(directory.c_str(), &info) != 0) {
-    return MakeError(ErrorCode::kNotFound, "opening the db dir: stat {}: {}", directory,
-                     ErrnoText(errno));
-  }
-  std::string sandbox =
-      JoinPath(sandbox_root.empty() ? directory : sandbox_root, "tmp_dbro_sandboxXXXXXX");
-  if (::mkdtemp(sandbox.data()) == nullptr) {
-    return MakeError(ErrorCode::kIo, "setting up sandbox dir: mkdir {}: {}", sandbox,
-                     ErrnoText(errno));
-  }
-  return std::unique_ptr<ReadOnlyDatabase>(new ReadOnlyDatabase(directory, std::move(sandbox)));
-}
-
-ReadOnlyDatabase::~ReadOnlyDatabase() {
-  head_.reset();
-  wbl_.reset();
-  wal_.reset();
-  // What cannot be removed is left over; there is nobody to tell.
-  (void)Files().RemoveAll(sandbox_);
-}
-
-Result<ReadOnlyDatabase::Blocks> ReadOnlyDatabase::OpenBlocks() const {
-  NARTHEX_TRY(const std::vector<FileInfo> entries, Files().List(directory_));
+Result<Blocks> OpenBlocks(const std::string& directory) {
+  NARTHEX_RETURN_IF_ERROR(CheckDirectory(directory));
+  NARTHEX_TRY(const std::vector<FileInfo> entries, Files().List(directory));
   Blocks blocks;
   std::map<tsdb::Ulid, Status> damaged;
   for (const FileInfo& entry : entries) {
     const std::optional<tsdb::Ulid> ulid = tsdb::Ulid::Parse(entry.name);
     if (!entry.is_directory || !ulid) continue;
     Result<std::shared_ptr<tsdb::Block>> block =
-        tsdb::Block::Open(Files(), JoinPath(directory_, entry.name));
+        tsdb::Block::Open(Files(), JoinPath(directory, entry.name));
     if (block.ok()) {
       blocks.push_back(*std::move(block));
     } else {
@@ -102,9 +60,10 @@ Result<ReadOnlyDatabase::Blocks> ReadOnlyDatabase::OpenBlocks() const {
   return blocks;
 }
 
-Result<std::shared_ptr<tsdb::Block>> ReadOnlyDatabase::OpenBlock(std::string ulid) const {
+Result<std::shared_ptr<tsdb::Block>> OpenBlock(const std::string& directory, std::string ulid) {
+  NARTHEX_RETURN_IF_ERROR(CheckDirectory(directory));
   if (ulid.empty()) {
-    NARTHEX_TRY(const std::vector<FileInfo> entries, Files().List(directory_));
+    NARTHEX_TRY(const std::vector<FileInfo> entries, Files().List(directory));
     int64_t newest = 0;
     for (const FileInfo& entry : entries) {
       const std::optional<tsdb::Ulid> parsed = tsdb::Ulid::Parse(entry.name);
@@ -114,42 +73,15 @@ Result<std::shared_ptr<tsdb::Block>> ReadOnlyDatabase::OpenBlock(std::string uli
     }
     if (ulid.empty()) return Status(ErrorCode::kNotFound, "no blocks found");
   }
-  const std::string path = JoinPath(directory_, ulid);
+  const std::string path = JoinPath(directory, ulid);
   if (!Files().Exists(path)) return Status(ErrorCode::kNotFound, "invalid block ID " + ulid);
   return tsdb::Block::Open(Files(), path);
 }
 
-Status ReadOnlyDatabase::OpenHead(int64_t min_valid_ms) {
-  for (const char* folder : {"wal", "wbl", "chunks_head"}) {
-    NARTHEX_RETURN_IF_ERROR(LinkTree(JoinPath(directory_, folder), JoinPath(sandbox_, folder)));
-  }
-  NARTHEX_TRY(wal_, tsdb::Wal::Open(Files(), JoinPath(sandbox_, "wal"), {}));
-  if (Files().Exists(JoinPath(directory_, "wbl"))) {
-    NARTHEX_TRY(wbl_, tsdb::Wal::Open(Files(), JoinPath(sandbox_, "wbl"), {}));
-  }
-  tsdb::HeadOptions options;
-  options.directory = sandbox_;
-  options.file_system = &Files();
-  options.wal = wal_.get();
-  options.wbl = wbl_.get();
-  head_ = std::make_unique<tsdb::Head>(std::move(options));
-  std::optional<tsdb::WalCorruption> corruption;
-  return head_->Replay(min_valid_ms, &corruption).WithPrefix("read WAL: ");
-}
-
-Result<std::unique_ptr<storage::Querier>> ReadOnlyDatabase::OpenQuerier(TimeRange range) {
-  NARTHEX_TRY(const Blocks blocks, OpenBlocks());
-  int64_t blocks_end = INT64_MIN;
-  if (!blocks.empty()) blocks_end = blocks.back()->max_ms();
-  std::vector<std::unique_ptr<storage::Querier>> queriers;
-  for (const auto& block : blocks) {
-    if (block->Overlaps(range)) queriers.push_back(tsdb::NewBlockQuerier(block, range));
-  }
-  if (blocks_end <= range.end_ms) {
-    if (head_ == nullptr) NARTHEX_RETURN_IF_ERROR(OpenHead(blocks_end));
-    queriers.push_back(head_->OpenQuerier(range));
-  }
-  return storage::MergeQueriers(std::move(queriers));
+Result<std::unique_ptr<tsdb::ReadOnlyDb>> OpenDatabase(const std::string& directory,
+                                                       const std::string& sandbox_root) {
+  NARTHEX_RETURN_IF_ERROR(OpenBlocks(directory).status());
+  return tsdb::ReadOnlyDb::Open(directory, sandbox_root);
 }
 
 }  // namespace narthex::apps

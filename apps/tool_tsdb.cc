@@ -42,9 +42,7 @@ std::string FormatGoTime(int64_t ms) {
 }
 
 int ListBlocks(const std::string& path, bool human_readable) {
-  auto database = ReadOnlyDatabase::Open(path, "");
-  if (!database.ok()) return ReportError(database.status());
-  auto blocks = (*database)->OpenBlocks();
+  const Result<Blocks> blocks = OpenBlocks(path);
   if (!blocks.ok()) return ReportError(blocks.status());
   std::vector<std::vector<std::string>> rows = {{"BLOCK ULID", "MIN TIME", "MAX TIME", "DURATION",
                                                  "NUM SAMPLES", "NUM CHUNKS", "NUM SERIES",
@@ -130,7 +128,7 @@ Result<std::unique_ptr<storage::SeriesSet>> SelectSeries(
 }
 
 Status Dump(const DumpOptions& options, DumpFormat format, const ToolContext& context) {
-  NARTHEX_TRY(const auto database, ReadOnlyDatabase::Open(options.path, options.sandbox_root));
+  NARTHEX_TRY(const auto database, OpenDatabase(options.path, options.sandbox_root));
   NARTHEX_TRY(const auto querier, database->OpenQuerier({options.min_ms, options.max_ms}));
   std::vector<std::vector<Matcher>> matcher_sets;
   for (const std::string& selector : options.match) {

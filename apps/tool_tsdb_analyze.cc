@@ -153,8 +153,7 @@ Status Analyze(const AnalyzeOptions& options, const ToolContext& context) {
   if (!options.match.empty()) {
     NARTHEX_TRY(matchers, promql::ParseMetricSelector(options.match, context.parser));
   }
-  NARTHEX_TRY(const auto database, ReadOnlyDatabase::Open(options.path, ""));
-  NARTHEX_TRY(const auto block, database->OpenBlock(options.block));
+  NARTHEX_TRY(const auto block, OpenBlock(options.path, options.block));
   const tsdb::BlockMeta meta = block->meta();
   const int64_t span_ms = meta.max_ms - meta.min_ms;
   NARTHEX_TRY(const Refs refs, tsdb::PostingsForMatchers(block->index(), matchers));
