@@ -157,12 +157,12 @@ Result<Value> Evaluator::EvalLabelJoin(const Call& call) {
 
 Result<Value> Evaluator::EvalSortByLabel(const Call& call) {
   const size_t before = query_->current_samples;
+  NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   if (!grid_.single_step()) {
     query_->annotations.Warn(
         "sort is ineffective for range queries since results are always ordered by labels",
         call.position);
   }
-  NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
     output.push_back({series.labels, series.drop_name, series.column.Copy()});

@@ -125,13 +125,14 @@ Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
   VectorValue vector;
   vector.reserve(source.size());
   const bool drop = source.drops_metadata() && !query_->delayed_name_removal;
-  NARTHEX_RETURN_IF_ERROR(Drain(source, [&](size_t i, StepColumn&& column) -> Status {
+  const auto keep = [&](size_t i, StepColumn&& column) -> Status {
     NARTHEX_RETURN_IF_ERROR(CheckDense(vector.size() + 1));
     const Labels& labels = source.labels(i);
     vector.push_back(
         {drop ? DropMetadata(labels) : labels, source.drop_name(i), std::move(column)});
     return {};
-  }));
+  };
+  NARTHEX_RETURN_IF_ERROR(Drain(source, keep));
   if (drop) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&vector));
   return vector;
 }

@@ -370,12 +370,12 @@ Result<Value> Evaluator::EvalDate(const Call& call) {
 
 Result<Value> Evaluator::EvalSort(const Call& call) {
   const size_t before = query_->current_samples;
+  NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   if (!grid_.single_step()) {
     query_->annotations.Warn(
         "sort is ineffective for range queries since results are always ordered by labels",
         call.position);
   }
-  NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   VectorValue output;
   for (VectorSeries& series : input.vector) {
     StepColumn column(steps_);
