@@ -302,12 +302,19 @@ Result<int64_t> ParseGoDuration(std::string_view text) {
     const std::optional<double> count = ParseFloat(rest.substr(0, digits));
     if (!count) return malformed();
     rest.remove_prefix(digits);
+    if (rest.empty()) {
+      return MakeError(ErrorCode::kInvalidInput, "time: missing unit in duration {}",
+                       GoQuote(text));
+    }
     const size_t letters = std::min(rest.find_first_of("0123456789."), rest.size());
     const std::string_view name = rest.substr(0, letters);
     rest.remove_prefix(letters);
     const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
                                    [&](const Unit& u) { return u.name == name; });
-    if (unit == std::end(kUnits)) return malformed();
+    if (unit == std::end(kUnits)) {
+      return MakeError(ErrorCode::kInvalidInput, "time: unknown unit {} in duration {}",
+                       GoQuote(name), GoQuote(text));
+    }
     total += *count * unit->nanos;
   }
   return static_cast<int64_t>(sign * total);

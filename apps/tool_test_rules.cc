@@ -11,6 +11,7 @@
 #include "apps/tool_test_run.h"
 #include "config/config.h"
 #include "model/go_regex.h"
+#include "promql/script/script.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -184,6 +185,29 @@ int TestRules(const TestOptions& options, const ToolContext& context) {
   return passed ? 0 : 1;
 }
 
+// Upstream has no such command; its scripts run inside its own test suite only.
+int TestPromql(const std::vector<std::string>& files) {
+  int code = 0;
+  for (const std::string& file : files) {
+    PrintOut("Processing test script: " + file + "\n");
+    const Result<promql::ScriptReport> report = promql::RunScriptFile(file);
+    if (!report.ok()) {
+      PrintError("  FAILED: " + report.status().message() + "\n");
+      code = 1;
+      continue;
+    }
+    for (const promql::ScriptFailure& failure : report->failures) {
+      PrintError(
+          fmt::format("  FAILED: line {}: {}: {}\n", failure.line, failure.query, failure.message));
+      code = 1;
+    }
+    if (report->failed == 0) {
+      PrintOut(fmt::format("  SUCCESS: {} evaluations\n", report->passed));
+    }
+  }
+  return code;
+}
+
 }  // namespace
 
 void AddTestCommands(Command& root, ToolContext& context) {
@@ -210,6 +234,11 @@ void AddTestCommands(Command& root, ToolContext& context) {
                      "removed before loading them into the Prometheus server as it performs "
                      "strict checks by default.");
   rules.OnRun([&context, options] { return TestRules(*options, context); });
+
+  const auto scripts = std::make_shared<std::vector<std::string>>();
+  Command& promql = test.AddCommand("promql", "Run PromQL test scripts (*.test).");
+  promql.FileArguments("script-file", scripts.get(), Presence::kRequired, "The test script.");
+  promql.OnRun([scripts] { return TestPromql(*scripts); });
 }
 
 }  // namespace narthex::apps

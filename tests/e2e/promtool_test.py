@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""narthex tool beside what the real promtool printed: recorded cases, a recorded data directory, and
+questions to a running server."""
+import json
+import shutil
+import subprocess
+
+from harness import CONFORMANCE, NARTHEX, Server, run_tests, skip, unpack_data_dir
+
+# The recorded promtool was built without service discovery of clouds and refuses these sections.
+OTHER_BUILD = {"prometheus-aws-sd-empty-region.good.yml"}
+EVERYTHING = "2026-01-01T00:00:00Z"
+
+
+def tool(*args, cwd=None, stdin=""):
+    done = subprocess.run([NARTHEX, "tool", *map(str, args)], cwd=cwd, input=stdin, text=True,
+                          capture_output=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def writable_copy(name, folder):
+    source = CONFORMANCE / name
+    if not source.exists():
+        skip(f"{source} is not there")
+    shutil.copytree(source, folder, copy_function=shutil.copy)
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+def compare(cases, cwd):
+    wrong = []
+    for case in cases:
+        for name, text in case.get("files", {}).items():
+            (cwd / name).write_text(text)
+        got = tool(*case["args"], cwd=cwd, stdin=case.get("stdin", ""))
+        want = (case["exit"], case["stdout"], case["stderr"])
+        if got != want:
+            wrong.append(f"{case['args']}\n  want {want}\n  got  {got}")
+    print(f"        {len(cases) - len(wrong)} of {len(cases)} cases agree")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_recorded_cases(folder):
+    cwd = writable_copy("promtool", folder / "promtool")
+    cases = [json.loads(line) for line in (cwd / "expected.jsonl").read_text().splitlines()]
+    compare([case for case in cases if not OTHER_BUILD & set(case["args"])], cwd)
+
+
+def test_recorded_rule_files(folder):
+    cwd = writable_copy("rules", folder / "rules")
+    cases = [json.loads(line) for line in (cwd / "expected.jsonl").read_text().splitlines()]
+    compare([dict(case, args=["check", "rules", case["file"]]) for case in cases],
+            cwd / "rulefmt")
+
+
+def test_dump_of_a_recorded_directory(folder):
+    data = unpack_data_dir(folder / "data")
+    recorded = CONFORMANCE / "tsdb/data-dir-dump.sorted.txt.zst"
+    want = subprocess.run(["zstd", "-dc", recorded], check=True, capture_output=True).stdout
+    before = sorted(str(path) for path in data.rglob("*"))
+    code, out, err = tool("tsdb", "dump", data)
+    assert (code, err) == (0, ""), err
+    assert sorted(out.encode().splitlines()) == sorted(want.splitlines())
+    assert sorted(str(path) for path in data.rglob("*")) == before, "dump left something behind"
+
+    code, out, _ = tool("tsdb", "list", data)
+    assert code == 0 and len(out.splitlines()) == 2, out
+    code, out, _ = tool("tsdb", "analyze", data)
+    assert code == 0 and "Highest cardinality metric names:" in out, out
+    code, _, err = tool("tsdb", "dump", folder / "none")
+    assert code == 1 and err.startswith("opening the db dir: stat "), err
+
+
+def test_usage_errors(folder):
+    for args, text in [
+            (["foo"], 'expected command but got "foo"'),
+            (["check"], "must select a subcommand of 'check'"),
+            (["check", "config"], "required argument 'config-files' not provided"),
+            (["query", "series", "http://x"], "required flag(s) '--match' not provided"),
+            (["tsdb", "list", "-z"], "unknown short flag '-z'"),
+            (["check", "rules", "--x"], "unknown long flag '--x'")]:
+        assert tool(*args) == (1, "", f"promtool: error: {text}, try --help\n"), args
+    code, out, _ = tool("check", "rules", "--help")
+    assert code == 0 and out.startswith("usage: promtool check rules [<flags>] [<rule-files>...]")
+
+
+def test_queries(folder):
+    server = Server(folder, data=unpack_data_dir(folder / "data"),
+                    flags=["--storage.tsdb.retention.time=100y"])
+    at = "1767243600"
+    code, out, err = tool("query", "instant", server.url, "vector(1.5)", f"--time={at}")
+    assert (code, out, err) == (0, "{} => 1.5 @[1767243600]\n", "")
+    code, out, _ = tool("query", "-o", "json", "instant", server.url, "vector(1)", f"--time={at}")
+    assert (code, out) == (0, '[{"metric":{},"value":[1767243600,"1"]}]\n')
+    code, out, _ = tool("query", "range", server.url, "time()", f"--start={at}",
+                        "--end=1767243601")
+    assert (code, out) == (0, "{} =>\n1767243600 @[1767243600]\n1767243601 @[1767243601]\n")
+    code, out, _ = tool("query", "labels", server.url, "__name__", f"--start={EVERYTHING}")
+    assert code == 0 and "up" in out.splitlines(), out
+    code, out, _ = tool("query", "series", server.url, "--match=up", f"--start={EVERYTHING}")
+    assert code == 0 and out.startswith('{__name__="up", '), out
+    code, out, err = tool("query", "instant", server.url, "foo(")
+    assert (code, out) == (1, "") and err.startswith("query error: bad_data: "), err
+    code, _, err = tool("check", "ready", f"--url={server.url}/")
+    assert code == 0 and err.startswith("  SUCCESS:  "), err
+    own = subprocess.run([NARTHEX, "query", "instant", server.url, "1", f"--time={at}"], text=True,
+                         capture_output=True, timeout=60)
+    assert own.stdout == "scalar: 1 @[1767243600]\n", own
+
+
+def test_service_discovery(folder):
+    (folder / "c.yml").write_text("""
+scrape_configs:
+  - job_name: a
+    static_configs: [{targets: [h:1]}]
+    relabel_configs: [{target_label: x, replacement: y}]
+""")
+    code, out, err = tool("check", "service-discovery", "--timeout=300ms", folder / "c.yml", "a")
+    assert code == 0, err
+    assert [t["labels"]["x"] for t in json.loads(out)] == ["y"], out
+    code, _, err = tool("check", "service-discovery", folder / "c.yml", "b")
+    assert (code, err) == (1, "Job b not found. Select one of:\n\ta\n")
+
+
+run_tests(dict(globals()))
