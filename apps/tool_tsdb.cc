@@ -44,22 +44,7 @@ std::string FormatGoTime(int64_t ms) {
 int ListBlocks(const std::string& path, bool human_readable) {
   const Result<Blocks> blocks = OpenBlocks(path);
   if (!blocks.ok()) return ReportError(blocks.status());
-  std::vector<std::vector<std::string>> rows = {{"BLOCK ULID", "MIN TIME", "MAX TIME", "DURATION",
-                                                 "NUM SAMPLES", "NUM CHUNKS", "NUM SERIES",
-                                                 "SIZE"}};
-  const auto time = [&](int64_t ms) {
-    return human_readable ? FormatGoTime(ms) : std::to_string(ms);
-  };
-  for (const auto& block : *blocks) {
-    const tsdb::BlockMeta meta = block->meta();
-    const auto bytes = static_cast<int64_t>(block->size_bytes());
-    rows.push_back({meta.ulid.ToString(), time(meta.min_ms), time(meta.max_ms),
-                    FormatGoDuration((meta.max_ms - meta.min_ms) * kNanosPerMilli),
-                    std::to_string(meta.stats.samples), std::to_string(meta.stats.chunks),
-                    std::to_string(meta.stats.series),
-                    human_readable ? ByteSize{bytes}.ToString() : std::to_string(bytes)});
-  }
-  PrintOut(AlignColumns(rows, 13, 2, /*pad_last=*/false));
+  PrintOut(BlocksTable(*blocks, /*header=*/true, human_readable));
   return 0;
 }
 
@@ -206,6 +191,27 @@ void AddDumpCommands(Command& tsdb, ToolContext& context) {
 
 }  // namespace
 
+std::string BlocksTable(const Blocks& blocks, bool header, bool human_readable) {
+  std::vector<std::vector<std::string>> rows;
+  if (header) {
+    rows.push_back({"BLOCK ULID", "MIN TIME", "MAX TIME", "DURATION", "NUM SAMPLES", "NUM CHUNKS",
+                    "NUM SERIES", "SIZE"});
+  }
+  const auto time = [&](int64_t ms) {
+    return human_readable ? FormatGoTime(ms) : std::to_string(ms);
+  };
+  for (const auto& block : blocks) {
+    const tsdb::BlockMeta meta = block->meta();
+    const auto bytes = static_cast<int64_t>(block->size_bytes());
+    rows.push_back({meta.ulid.ToString(), time(meta.min_ms), time(meta.max_ms),
+                    FormatGoDuration((meta.max_ms - meta.min_ms) * kNanosPerMilli),
+                    std::to_string(meta.stats.samples), std::to_string(meta.stats.chunks),
+                    std::to_string(meta.stats.series),
+                    human_readable ? ByteSize{bytes}.ToString() : std::to_string(bytes)});
+  }
+  return AlignColumns(rows, 13, 2, /*pad_last=*/false);
+}
+
 void AddTsdbCommands(Command& root, ToolContext& context) {
   Command& tsdb = root.AddCommand("tsdb", "Run tsdb commands.");
 
@@ -237,6 +243,7 @@ void AddTsdbCommands(Command& root, ToolContext& context) {
       [list_options] { return ListBlocks(list_options->path, list_options->human_readable); });
 
   AddDumpCommands(tsdb, context);
+  AddBackfillCommands(tsdb, context);
 }
 
 }  // namespace narthex::apps

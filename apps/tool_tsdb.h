@@ -4,6 +4,7 @@
 #include <string>
 
 #include "apps/tool.h"
+#include "apps/tool_database.h"
 
 namespace narthex::apps {
 
@@ -16,5 +17,11 @@ struct AnalyzeOptions {
 };
 // Prints what a block consists of and which labels cost most.
 int AnalyzeBlock(const AnalyzeOptions& options, const ToolContext& context);
+
+// A table of blocks.
+std::string BlocksTable(const Blocks& blocks, bool header, bool human_readable);
+
+// `create-blocks-from`, below `tsdb`.
+void AddBackfillCommands(Command& tsdb, ToolContext& context);
 
 }  // namespace narthex::apps

@@ -124,4 +124,32 @@ scrape_configs:
     assert (code, err) == (1, "Job b not found. Select one of:\n\ta\n")
 
 
+def test_backfill(folder):
+    (folder / "in.om").write_text(
+        "".join(f'm{{i="{i}"}} {t} {t}\n' for i in range(2) for t in range(0, 9000, 30)) + "# EOF\n")
+    out_dir = folder / "blocks"
+    code, out, err = tool("tsdb", "create-blocks-from", "openmetrics", "--label=job=b",
+                          folder / "in.om", out_dir)
+    assert (code, err) == (0, ""), err
+    assert len(out.splitlines()) == 3, out  # A header, and a block for each two hours.
+    code, out, _ = tool("tsdb", "dump", out_dir)
+    assert code == 0 and len(out.splitlines()) == 600, out[:300]
+    assert out.startswith('{__name__="m", i="0", job="b"} 0 0\n'), out[:300]
+    (folder / "bad.om").write_text("a 1\n# EOF\n")
+    code, _, err = tool("tsdb", "create-blocks-from", "openmetrics", folder / "bad.om", out_dir)
+    assert (code, err) == (1, "getting min and max timestamp: expected timestamp for series got "
+                           "none\n"), err
+
+
+def test_promql_scripts(folder):
+    good = folder / "good.test"
+    good.write_text("load 1m\n  a 1+1x5\n\neval instant at 5m a\n  a 6\n")
+    assert tool("test", "promql", good)[:2] == (
+        0, f"Processing test script: {good}\n  SUCCESS: 1 evaluations\n")
+    bad = folder / "bad.test"
+    bad.write_text("load 1m\n  a 1+1x5\n\neval instant at 5m a\n  a 7\n")
+    code, _, err = tool("test", "promql", bad)
+    assert code == 1 and err.startswith("  FAILED: line 4: a: "), err
+
+
 run_tests(dict(globals()))
