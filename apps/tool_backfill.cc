@@ -157,9 +157,54 @@ Status BackfillOpenMetrics(const BackfillOptions& options) {
   return CreateBlocks(map != nullptr ? map->data() : std::string_view(text), options);
 }
 
+void AddRulesBackfill(Command& import, ToolContext& context) {
+  struct Options {
+    std::string url = "http://localhost:9090";
+    std::string start;
+    std::string end;
+    std::string output = "data/";
+    int64_t interval_nanos = 60 * kNanosPerSecond;
+    std::vector<std::string> files;
+  };
+  const auto options = std::make_shared<Options>();
+  Command& rules = import.AddCommand("rules", "Create blocks of data for new recording rules.");
+  DeclareHttpConfigFlag(rules, context);
+  rules.flags()
+      .String("url", &options->url,
+              "The URL for the Prometheus API with the data where the rule will be backfilled "
+              "from.")
+      .Placeholder(options->url);
+  rules.flags()
+      .String("start", &options->start,
+              "The time to start backfilling the new rule from. Must be a RFC3339 formatted date "
+              "or Unix timestamp. Required.")
+      .Placeholder("START")
+      .Required();
+  rules.flags()
+      .String("end", &options->end,
+              "If an end time is provided, all recording rules in the rule files provided will be "
+              "backfilled to the end time. Default will backfill up to 3 hours ago. Must be a "
+              "RFC3339 formatted date or Unix timestamp.")
+      .Placeholder("END");
+  rules.flags().String("output-dir", &options->output, "Output directory for generated blocks.");
+  rules.flags()
+      .GoDuration("eval-interval", &options->interval_nanos,
+                  "How frequently to evaluate rules when backfilling if a value is not set in the "
+                  "recording rule files.")
+      .Placeholder("60s");
+  rules.FileArguments("rule-files", &options->files, Presence::kRequired,
+                      "A list of one or more files containing recording rules to be backfilled. "
+                      "All recording rules listed in the files will be backfilled. Alerting rules "
+                      "are not evaluated.");
+  rules.OnRun([options] {
+    return ReportError(
+        Status(ErrorCode::kUnsupported, "create-blocks-from rules: not supported yet"));
+  });
+}
+
 }  // namespace
 
-void AddBackfillCommands(Command& tsdb, ToolContext&) {
+void AddBackfillCommands(Command& tsdb, ToolContext& context) {
   const auto options = std::make_shared<BackfillOptions>();
   Command& import = tsdb.AddCommand(
       "create-blocks-from",
@@ -192,6 +237,7 @@ void AddBackfillCommands(Command& tsdb, ToolContext&) {
   openmetrics.TextArgument("output directory", &options->output, Presence::kOptional,
                            "Output directory for generated blocks.");
   openmetrics.OnRun([options] { return ReportError(BackfillOpenMetrics(*options)); });
+  AddRulesBackfill(import, context);
 }
 
 }  // namespace narthex::apps

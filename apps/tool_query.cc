@@ -20,7 +20,9 @@ constexpr int64_t kFarAwayMs = 9999LL * 60 * kMinuteMs;
 
 struct QueryOptions {
   std::string format = "promql";
-  std::string server_text;
+  std::string server_text;  // Of analyze.
+  std::string type;         // Likewise.
+  int64_t duration_nanos = 3600 * kNanosPerSecond;
   Url server;
   std::string expression;
   std::string name;
@@ -144,9 +146,10 @@ void DeclareServer(Command& command, QueryOptions& options) {
                        }});
 }
 
-void DeclareText(Command& command, std::string name, std::string* target, std::string help) {
+FlagSet::Flag& DeclareText(Command& command, std::string name, std::string* target,
+                           std::string help) {
   std::string placeholder = ToUpper(name);
-  command.flags()
+  return command.flags()
       .String(std::move(name), target, std::move(help))
       .Placeholder(std::move(placeholder));
 }
@@ -214,6 +217,21 @@ void DeclareQueryCommands(Command& query, ToolContext& context) {
   DeclareText(labels, "end", &options->end, "End time (RFC3339 or Unix timestamp).");
   DeclareMatch(labels, *options);
   labels.OnRun(run(&QueryLabels));
+
+  Command& analyze = query.AddCommand(
+      "analyze",
+      "Run queries against your Prometheus to analyze the usage pattern of certain metrics.");
+  DeclareText(analyze, "server", &options->server_text, "Prometheus server to query.").Required();
+  DeclareText(analyze, "type", &options->type, "Type of metric: histogram.").Required();
+  analyze.flags()
+      .GoDuration("duration", &options->duration_nanos, "Time frame to analyze.")
+      .Placeholder("1h");
+  DeclareText(analyze, "time", &options->time,
+              "Query time (RFC3339 or Unix timestamp), defaults to now.");
+  DeclareMatch(analyze, *options).Required();
+  analyze.OnRun([] {
+    return ReportError(Status(ErrorCode::kUnsupported, "query analyze: not supported yet"));
+  });
 }
 
 void AddQueryCommands(Command& root, ToolContext& context) {

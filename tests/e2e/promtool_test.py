@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """narthex tool beside what the real promtool printed: recorded cases, a recorded data directory, and
 questions to a running server."""
+import http.server
 import json
 import shutil
 import subprocess
+import tarfile
+import threading
 
 from harness import CONFORMANCE, NARTHEX, Server, run_tests, skip, unpack_data_dir
 
@@ -150,6 +153,45 @@ def test_promql_scripts(folder):
     bad.write_text("load 1m\n  a 1+1x5\n\neval instant at 5m a\n  a 7\n")
     code, _, err = tool("test", "promql", bad)
     assert code == 1 and err.startswith("  FAILED: line 4: a: "), err
+
+
+def test_push_and_debug(folder):
+    seen = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, dict(self.headers), body))
+            self.send_response(204 if self.path == "/api/v1/write" else 404)
+            self.end_headers()
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"a 1\n")
+
+        def log_message(self, *args):
+            pass
+
+    (folder / "m.txt").write_text("# TYPE a counter\na 1\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        code, out, err = tool("push", "metrics", "--header=X-Scope=1", url, "m.txt", cwd=folder)
+        assert (code, out, err) == (
+            0, "Parsing metrics file m.txt\n"
+               "  SUCCESS: metrics file m.txt pushed to remote write.\n", "")
+        path, headers, body = seen[0]
+        assert path == "/api/v1/write" and headers["Content-Encoding"] == "snappy", seen
+        assert headers["X-Scope"] == "1" and b"promtool" in body, seen
+        code, _, err = tool("push", "metrics", "--remote-write.path=/x", url, "m.txt", cwd=folder)
+        assert code == 1 and err.startswith("  FAILED: server returned HTTP status 404"), err
+
+        code, out, _ = tool("debug", "metrics", url, cwd=folder)
+        assert code == 0 and out.startswith(f"collecting: {url}/metrics\n"), out
+        server.shutdown()
+    with tarfile.open(folder / "debug.tar.gz") as archive:
+        assert archive.extractfile("metrics.txt").read() == b"a 1\n"
 
 
 run_tests(dict(globals()))
