@@ -246,16 +246,20 @@ void Integral(SeriesEval* eval, const Window& window) {
 template <typename Better>
 void Extreme(SeriesEval* eval, const Window& window, bool timestamp, Better&& better) {
   if (!FloatsOnly(eval, window)) return;
-  const double* v = window.fv();
-  double best = v[0];
-  int64_t best_t = window.ft()[0];
-  for (size_t i = 0; i < window.floats(); ++i) {
-    if (better(v[i], best) || std::isnan(best)) {
-      best = v[i];
-      best_t = window.ft()[i];
-    }
+  const FloatPoints& floats = eval->points.floats;
+  size_t best = window.f0;
+  size_t next = window.f0;
+  // Windows only move ahead: while the best of the last one is inside, only what is new can beat it.
+  if (eval->extreme_end > eval->extreme && eval->extreme >= window.f0) {
+    best = eval->extreme;
+    next = eval->extreme_end;
   }
-  eval->Set(window, timestamp ? static_cast<double>(best_t) / 1000 : best);
+  for (; next < window.f1; ++next) {
+    if (better(floats.v[next], floats.v[best]) || std::isnan(floats.v[best])) best = next;
+  }
+  eval->extreme = best;
+  eval->extreme_end = window.f1;
+  eval->Set(window, timestamp ? static_cast<double>(floats.t[best]) / 1000 : floats.v[best]);
 }
 
 void FirstOrLast(SeriesEval* eval, const Window& window, bool last, bool timestamp) {

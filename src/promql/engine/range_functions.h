@@ -98,6 +98,9 @@ struct SeriesEval {
   std::vector<uint32_t> overlaps = {};
   // changes() and resets(): events up to and including position i.
   std::vector<uint32_t> events = {};
+  // Minima and maxima: position of the best float of the last window, and the end of that window.
+  size_t extreme = 0;
+  size_t extreme_end = 0;
   std::vector<double> scratch = {};
 
   double Scalar(size_t index, size_t step) const { return (*call.scalars[index])[step]; }
