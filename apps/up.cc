@@ -55,7 +55,7 @@ groups:
         annotations:
           summary: 'only {{ $value | humanizePercentage }} is left on {{ $labels.mountpoint }} of {{ $labels.instance }}'
       - alert: FilesystemFullInADay
-        expr: predict_linear(node_filesystem_avail_bytes[1h], 24 * 3600) < 0 and node_filesystem_avail_bytes / node_filesystem_size_bytes < 0.3
+        expr: predict_linear(node_filesystem_avail_bytes[1h], 24 * 3600) < 0 and node_filesystem_avail_bytes / node_filesystem_size_bytes < 0.3 and count_over_time(node_filesystem_avail_bytes[1h]) > 360
         for: 30m
         labels: {severity: warning}
         annotations:

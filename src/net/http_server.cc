@@ -156,13 +156,19 @@ class Exchange : public HttpExchange {
   }
   // The handler dropped its last reference without an answer.
   void Abandon() {
+    bool broken = false;
     {
       const std::lock_guard lock(mutex_);
       if (answered_ && finished_) return;
-      if (!answered_) response_ = PlainError(500, "internal error: request was not answered");
-      answered_ = true;
-      finished_ = true;
+      // A stream without an end breaks the connection, so that nobody takes the part for the whole.
+      broken = answered_;
+      if (!answered_) {
+        response_ = PlainError(500, "internal error: request was not answered");
+        answered_ = true;
+        finished_ = true;
+      }
     }
+    if (broken) Close();
     wake_session_();
   }
 

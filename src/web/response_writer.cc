@@ -60,9 +60,8 @@ ResponseWriter::ResponseWriter(std::shared_ptr<net::HttpExchange> exchange,
   deflater_ = std::make_unique<Deflater>(coding);
 }
 
-ResponseWriter::~ResponseWriter() {
-  if (!finished_ && started_) exchange_->Finish();
-}
+// A stream that was not finished breaks off when the exchange goes.
+ResponseWriter::~ResponseWriter() = default;
 
 Status ResponseWriter::Flush() {
   if (buffer_.size() < kPartBytes) return {};
@@ -70,7 +69,6 @@ Status ResponseWriter::Flush() {
 }
 
 void ResponseWriter::Finish() {
-  finished_ = true;
   if (!started_) {
     response_.body = deflater_ ? deflater_->Run(buffer_, true) : std::move(buffer_);
     exchange_->Respond(std::move(response_));

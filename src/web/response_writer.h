@@ -44,7 +44,6 @@ class ResponseWriter {
   std::unique_ptr<Deflater> deflater_;
   std::string buffer_;
   bool started_ = false;
-  bool finished_ = false;
 };
 
 }  // namespace narthex::web

@@ -159,15 +159,23 @@ Status HeadChunkFiles::CutLocked() {
   NARTHEX_RETURN_IF_ERROR(FinalizeLocked());
   const uint32_t number = last_number_ + 1;
   const std::string path = JoinPath(directory_, fmt::format("{:06}", number));
-  NARTHEX_TRY(file_, files_.OpenForWrite(path, FileSystem::OpenMode::kTruncate));
-  NARTHEX_RETURN_IF_ERROR(file_->Preallocate(kHeadChunkPreallocationBytes));
-  reserved_ = kHeadChunkPreallocationBytes;
+  NARTHEX_TRY(std::unique_ptr<WritableFile> file,
+              files_.OpenForWrite(path, FileSystem::OpenMode::kTruncate));
   std::string header;
   ByteWriter writer(&header);
   writer.PutBigEndian32(kHeadChunksMagic);
   writer.PutByte(kVersion);
   writer.PutBytes(std::string_view("\0\0\0", 3));
-  NARTHEX_RETURN_IF_ERROR(file_->WriteAt(0, header));
+  // Only a file that has its header counts: on a full disk the attempt leaves nothing behind.
+  Status written = file->Preallocate(kHeadChunkPreallocationBytes);
+  if (written.ok()) written = file->WriteAt(0, header);
+  if (!written.ok()) {
+    file.reset();
+    static_cast<void>(files_.RemoveFile(path).ok());
+    return written;
+  }
+  file_ = std::move(file);
+  reserved_ = kHeadChunkPreallocationBytes;
   cut_next_ = false;
 
   const std::unique_lock lock(map_mutex_);

@@ -397,7 +397,8 @@ HeadCardinality Head::Cardinality(size_t limit) const {
       if (count == 0) continue;
       ++values;
       const std::string_view value = index_.View(pair).value;
-      bytes += value.size() * count;
+      // As upstream counts: both texts with a byte of length each, for every series.
+      bytes += (name.size() + value.size() + 2) * count;
       if (name == kMetricNameLabel) {
         result.series_by_metric_name.push_back({std::string(value), count});
         if (result.series_by_metric_name.size() > 4096 + limit) {

@@ -380,7 +380,7 @@ TEST(HeadStatus, Cardinality) {
   EXPECT_EQ(c.series_by_metric_name[0].count, 7U);
   EXPECT_EQ(c.values_by_label_name[0].name, "i");
   EXPECT_EQ(c.values_by_label_name[0].count, 10U);
-  EXPECT_EQ(c.memory_by_label_name[0].count, 7U * 3 + 3U * 5);
+  EXPECT_EQ(c.memory_by_label_name[0].count, 7U * (8 + 3 + 2) + 3U * (8 + 5 + 2));
   EXPECT_EQ(c.series_by_label_pair[0].name, "__name__=big");
 }
 
