@@ -151,7 +151,7 @@ def test_answers_as_prometheus_on_one_data_directory(folder):
     for program in (None, "prometheus"):
         server = Server(folder / f"again-{program}", data=data, program=program)
         counts.append({q: server.query(q, time=at) for q in (
-            "sum(count_over_time({job='node'}[1h]))", "count({job='node'})",
+            "sum(count_over_time(node_cpu_seconds_total[1h]))", "count({job='node'})",
             "sum(sum_over_time(node_load1[1h]))", "up")})
         log = server.log()
         assert "corruption" not in log.lower(), log
@@ -173,7 +173,8 @@ def test_promtool_reads_our_blocks(folder):
     assert len(listing.splitlines()) == 2, listing
     analysis = subprocess.run(["promtool", "tsdb", "analyze", snapshot], check=True,
                               capture_output=True, text=True).stdout
-    assert "Label names:" in analysis and "Total Series:" in analysis, analysis
+    assert "Label names:" in analysis and "\nSeries: " in analysis, analysis
+    (snapshot / "wal").mkdir(exist_ok=True)  # This promtool does not read a folder without one.
     dump = subprocess.run(["promtool", "tsdb", "dump", snapshot], check=True, capture_output=True,
                           text=True).stdout
     ours = subprocess.run([server.command[0], "tool", "tsdb", "dump", snapshot], check=True,

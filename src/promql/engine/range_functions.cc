@@ -249,7 +249,8 @@ void Extreme(SeriesEval* eval, const Window& window, bool timestamp, Better&& be
   const FloatPoints& floats = eval->points.floats;
   size_t best = window.f0;
   size_t next = window.f0;
-  // Windows only move ahead: while the best of the last one is inside, only what is new can beat it.
+  // Windows only move ahead: while the best of the last one is inside, only what is new can beat
+  // it.
   if (eval->extreme_end > eval->extreme && eval->extreme >= window.f0) {
     best = eval->extreme;
     next = eval->extreme_end;
