@@ -325,10 +325,8 @@ std::vector<std::string> InactiveSections(const Config& config,
   add_if(!config.remote_read.empty(), "remote_read");
   add_if(!config.tracing.endpoint.empty(), "tracing");
   add_if(PrintYaml(config.otlp) != PrintYaml(OtlpConfig{}), "otlp");
-  add_if(tsdb.out_of_order_time_window_ms > 0, "storage.tsdb.out_of_order_time_window");
   add_if(tsdb.stale_series_compaction_threshold > 0,
          "storage.tsdb.stale_series_compaction_threshold");
-  add_if(tsdb.retention && tsdb.retention->percentage > 0, "storage.tsdb.retention.percentage");
   const auto add_mechanisms = [&](const std::vector<SdConfig>& entries, std::string_view where) {
     std::set<std::string_view> seen;
     for (const SdConfig& entry : entries) {

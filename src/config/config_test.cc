@@ -279,15 +279,15 @@ TEST(GlobFiles, FollowsGo) {
 TEST(InactiveSections, NamesWhatIsAcceptedButNotDone) {
   const auto config = ParseConfig(
       "remote_write: [{url: http://x}]\ntracing: {endpoint: x}\notlp: {promote_scope_metadata: "
-      "true}\nstorage: {tsdb: {out_of_order_time_window: 1m}}\n"
+      "true}\nstorage: {tsdb: {stale_series_compaction_threshold: 0.5}}\n"
       "scrape_configs: [{job_name: k, kubernetes_sd_configs: [{role: pod}, {role: node}],\n"
       "                  file_sd_configs: [{files: [a.json]}]}]\n",
       Options());
   ASSERT_TRUE(config.ok()) << config.status().message();
-  EXPECT_THAT(
-      InactiveSections(*config, {"file", "static"}),
-      ElementsAre("remote_write", "tracing", "otlp", "storage.tsdb.out_of_order_time_window",
-                  "kubernetes_sd_configs (job \"k\")"));
+  EXPECT_THAT(InactiveSections(*config, {"file", "static"}),
+              ElementsAre("remote_write", "tracing", "otlp",
+                          "storage.tsdb.stale_series_compaction_threshold",
+                          "kubernetes_sd_configs (job \"k\")"));
   EXPECT_THAT(InactiveSections(*ParseConfig("", Options()), {}), ElementsAre());
 }
 
