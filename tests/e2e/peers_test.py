@@ -193,6 +193,7 @@ def test_a_firing_alert_reaches_alertmanager(folder):
              f"--storage.path={folder}/am", f"--web.listen-address=127.0.0.1:{port}",
              f"--cluster.listen-address=127.0.0.1:{cluster}"],
             folder / "alertmanager.log", alertmanager + "/-/ready")
+    # Longer than the two evaluations after a start in which no ALERTS series are written.
     (folder / "rules.yml").write_text("""
 groups:
   - name: test
@@ -202,7 +203,7 @@ groups:
         expr: count by (job) (up)
       - alert: TargetDown
         expr: up == 0
-        for: 2s
+        for: 6s
         labels: {severity: page}
         annotations: {summary: '{{ $labels.instance }} is down ({{ $value }})'}
 """)
