@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "config/values.h"
 #include "util/file.h"
 #include "util/numbers.h"
 #include "util/strings.h"
@@ -135,12 +136,13 @@ FlagSet::Flag& FlagSet::GoDuration(std::string name, int64_t* target, std::strin
 
 FlagSet::Flag& FlagSet::Bytes(std::string name, int64_t* target, std::string help) {
   return Add(
-      std::move(name), std::move(help), FormatByteSize(*target),
+      std::move(name), std::move(help), ByteSize{*target}.ToString(),
       [target](std::string_view text) -> Status {
-        NARTHEX_TRY(*target, ParseByteSize(text));
+        NARTHEX_TRY(const ByteSize size, ByteSize::Parse(text));
+        *target = size.bytes;
         return {};
       },
-      [target] { return FormatByteSize(*target); });
+      [target] { return ByteSize{*target}.ToString(); });
 }
 
 FlagSet::Flag& FlagSet::Enum(std::string name, std::string* target,
@@ -318,40 +320,6 @@ Result<int64_t> ParseGoDuration(std::string_view text) {
     total += *count * unit->nanos;
   }
   return static_cast<int64_t>(sign * total);
-}
-
-Result<int64_t> ParseByteSize(std::string_view text) {
-  const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
-  const std::optional<double> count = ParseFloat(text.substr(0, digits));
-  std::string_view unit = text.substr(digits);
-  if (unit.ends_with("iB")) unit.remove_suffix(2);
-  if (unit.ends_with('B')) unit.remove_suffix(1);
-  constexpr std::string_view kPrefixes = "KMGTPE";
-  int64_t factor = 1;
-  if (!unit.empty()) {
-    const size_t power = kPrefixes.find(unit[0]);
-    if (power == std::string_view::npos || unit.size() > 1) {
-      return MakeError(ErrorCode::kInvalidInput, "units: unknown unit {} in {}",
-                       text.substr(digits), text);
-    }
-    factor = int64_t{1} << (10 * (power + 1));
-  }
-  if (!count || text.size() == digits) {
-    return MakeError(ErrorCode::kInvalidInput, "units: invalid {}", text);
-  }
-  return static_cast<int64_t>(*count * static_cast<double>(factor));
-}
-
-std::string FormatByteSize(int64_t bytes) {
-  constexpr std::string_view kPrefixes = "KMGTPE";
-  if (bytes == 0) return "0B";
-  size_t power = 0;
-  while (power < kPrefixes.size() && bytes % 1024 == 0) {
-    bytes /= 1024;
-    ++power;
-  }
-  if (power == 0) return fmt::format("{}B", bytes);
-  return fmt::format("{}{}iB", bytes, kPrefixes[power - 1]);
 }
 
 }  // namespace narthex::apps

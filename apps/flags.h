@@ -115,9 +115,5 @@ class FlagSet {
 
 // Go's time.ParseDuration; nanoseconds.
 Result<int64_t> ParseGoDuration(std::string_view text);
-// units.ParseBase2Bytes: "1GiB", "512MB", "100KB", "7B".
-Result<int64_t> ParseByteSize(std::string_view text);
-// "512MiB", "0B": the largest unit that divides.
-std::string FormatByteSize(int64_t bytes);
 
 }  // namespace narthex::apps

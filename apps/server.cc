@@ -35,11 +35,6 @@ std::string UserAgent() {
   return "Prometheus/" + std::string(kReferenceVersion);
 }
 
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
-
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
 sigset_t SignalSet() {
@@ -639,6 +634,11 @@ int RunServer(const Arguments& arguments) {
   }
   Server server(options, flags, *std::move(features));
   return server.Run();
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
 void BlockSignals() {

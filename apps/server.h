@@ -125,6 +125,8 @@ class Server {
   int64_t last_reload_nanos_ = 0;
 };
 
+// This machine's name, or "localhost".
+std::string HostName();
 // Keeps SIGINT, SIGTERM and SIGHUP for the server's own thread; before any thread is started.
 void BlockSignals();
 LogLevel ParseLogLevel(std::string_view name);

@@ -50,11 +50,6 @@ web::RuleView ViewRule(const rules::Rule& rule) {
   return view;
 }
 
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
-
 std::string WorkingDirectory() {
   char path[4096];
   return getcwd(path, sizeof path) != nullptr ? path : "";

@@ -34,13 +34,8 @@ Status Api::DeleteSeries(Call& call) {
   if (selectors.empty()) {
     return Status(ErrorCode::kInvalidInput, "no match[] parameter provided");
   }
-  const auto time = [&](std::string_view name, int64_t missing) -> Result<int64_t> {
-    Result<int64_t> parsed = ParseTimeParam(form, name, missing);
-    if (!parsed.ok()) return InvalidParameter(name, parsed.status());
-    return parsed;
-  };
-  NARTHEX_TRY(const int64_t start, time("start", kMinTimeMs));
-  NARTHEX_TRY(const int64_t end, time("end", kMaxTimeMs));
+  NARTHEX_TRY(const int64_t start, ParseTimeParam(form, "start", kMinTimeMs));
+  NARTHEX_TRY(const int64_t end, ParseTimeParam(form, "end", kMaxTimeMs));
   // One by one, as upstream: an error in a later selector leaves earlier deletions done.
   for (const std::string& selector : selectors) {
     auto sets = MatchSets({selector}, false);

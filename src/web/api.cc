@@ -11,21 +11,13 @@
 namespace narthex::web {
 namespace {
 
-constexpr size_t kAnnotationsMax = 10;
-
-void AppendStatusHead(JsonWriter& json, std::string_view status) {
-  json.BeginObject().Key("status").String(status);
-}
-
 // At most ten, then a count of the rest, as upstream cuts them.
 void AppendAnnotations(JsonWriter& json, std::string_view key, std::string_view kind,
-                       const std::vector<std::string>& texts) {
+                       std::vector<std::string> texts) {
   if (texts.empty()) return;
   json.Key(key).BeginArray();
-  for (size_t i = 0; i < std::min(texts.size(), kAnnotationsMax); ++i) json.String(texts[i]);
-  if (texts.size() > kAnnotationsMax) {
-    json.String(
-        fmt::format("{} more {} annotations omitted", texts.size() - kAnnotationsMax, kind));
+  for (const std::string& text : promql::LimitAnnotations(std::move(texts), kind)) {
+    json.String(text);
   }
   json.EndArray();
 }
@@ -127,8 +119,8 @@ void Api::Run(const std::shared_ptr<net::HttpExchange>& exchange, const PathPara
   if (status.ok() && !call.no_content) {
     std::string tail = "{";
     JsonWriter json(&tail);
-    AppendAnnotations(json, "warnings", "warning", call.warnings);
-    AppendAnnotations(json, "infos", "info", call.infos);
+    AppendAnnotations(json, "warnings", "warning", std::move(call.warnings));
+    AppendAnnotations(json, "infos", "info", std::move(call.infos));
     if (tail.size() > 1) writer.buffer().append(",").append(tail, 1);
     writer.buffer().append("}");
     writer.Finish();
@@ -145,7 +137,7 @@ void Api::Run(const std::shared_ptr<net::HttpExchange>& exchange, const PathPara
   response.status = HttpStatusOf(status.code());
   ResponseWriter error_writer(exchange, std::move(response), coding);
   JsonWriter json(&error_writer.buffer());
-  AppendStatusHead(json, "error");
+  json.BeginObject().Key("status").String("error");
   json.Key("errorType").String(ErrorCodeName(status.code()));
   json.Key("error").String(status.message()).EndObject();
   error_writer.Finish();

@@ -62,6 +62,8 @@ class Api {
   const BuildInfo& build_info() const { return sources_.build_info; }
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   bool stopping() const { return stopping_.load(std::memory_order_acquire); }
+  // Answers 503 and gives true while the server is not ready, or is stopping.
+  bool RefuseUnready(net::HttpExchange& exchange) const;
   const ApiStorage& storage() const { return storage_; }
   void SetReplayProgress(std::shared_ptr<tsdb::WalReplayProgress> progress) {
     replay_ = std::move(progress);
@@ -92,7 +94,6 @@ class Api {
   void Run(const std::shared_ptr<net::HttpExchange>& exchange, const PathParameters& parameters,
            const Endpoint& endpoint);
   void AddCors(const net::HttpRequest& request, net::Headers* headers) const;
-  bool RefuseUnready(net::HttpExchange& exchange) const;
 
   // query_api.cc
   Status Query(Call& call);

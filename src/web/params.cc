@@ -75,7 +75,8 @@ Result<int64_t> ParseTimeParam(const net::FormValues& form, std::string_view nam
   if (text.empty()) return missing;
   Result<int64_t> time = ParseTime(text);
   if (time.ok()) return time;
-  return time.status().WithPrefix(fmt::format("invalid time value for '{}': ", name));
+  return InvalidParameter(
+      name, time.status().WithPrefix(fmt::format("invalid time value for '{}': ", name)));
 }
 
 Status AtoiError(std::string_view text) {

@@ -30,8 +30,8 @@ Result<int64_t> ParseTime(std::string_view text);
 // Seconds with a fraction, or a Prometheus duration; gives nanoseconds.
 // Errors: `cannot parse "x" to a valid duration`, `… It overflows int64`.
 Result<int64_t> ParseDurationParam(std::string_view text);
-// `missing` when the parameter is absent or empty.
-// Error: `invalid time value for 'start': cannot parse …`.
+// `missing` when the parameter is absent or empty. Error:
+// `invalid parameter "start": invalid time value for 'start': cannot parse …`.
 Result<int64_t> ParseTimeParam(const net::FormValues& form, std::string_view name, int64_t missing);
 // 0: no limit. Errors: `limit must be non-negative`, Go's Atoi text; both with the prefix
 // `invalid parameter "limit": `.

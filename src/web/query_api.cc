@@ -80,12 +80,7 @@ Status Render(promql::QueryResult result, size_t limit, StatsLevel stats, Api::C
 Status Api::Query(Call& call) {
   NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
   NARTHEX_TRY(const size_t limit, ParseLimit(form));
-  int64_t time_ms = clock_.NowMillis();
-  if (const std::string_view text = form.Get("time"); !text.empty()) {
-    Result<int64_t> time = ParseTimeParam(form, "time", 0);
-    if (!time.ok()) return InvalidParameter("time", time.status());
-    time_ms = *time;
-  }
+  NARTHEX_TRY(const int64_t time_ms, ParseTimeParam(form, "time", clock_.NowMillis()));
   const StatsLevel stats = ReadStats(form, call);
   NARTHEX_TRY(const promql::QueryOptions options, ReadOptions(form, call, stats));
   Result<promql::QueryResult> result =
@@ -142,58 +137,21 @@ Status Api::ParseQueryTree(Call& call) {
   return {};
 }
 
-namespace {
-
-// Every selector of the expression.
-void CollectSelectors(const promql::Expr& expr, std::vector<std::vector<Matcher>>* sets) {
-  using promql::Expr;
-  const auto visit = [&](const promql::ExprPtr& child) {
-    if (child != nullptr) CollectSelectors(*child, sets);
-  };
-  switch (expr.kind) {
-    case Expr::Kind::kVectorSelector:
-      sets->push_back(expr.As<promql::VectorSelector>().matchers);
-      break;
-    case Expr::Kind::kMatrixSelector:
-      sets->push_back(expr.As<promql::MatrixSelector>().selector->matchers);
-      break;
-    case Expr::Kind::kSubquery: visit(expr.As<promql::SubqueryExpr>().expr); break;
-    case Expr::Kind::kCall:
-      for (const promql::ExprPtr& argument : expr.As<promql::Call>().arguments) visit(argument);
-      break;
-    case Expr::Kind::kAggregate:
-      visit(expr.As<promql::AggregateExpr>().expr);
-      visit(expr.As<promql::AggregateExpr>().parameter);
-      break;
-    case Expr::Kind::kBinary:
-      visit(expr.As<promql::BinaryExpr>().lhs);
-      visit(expr.As<promql::BinaryExpr>().rhs);
-      break;
-    case Expr::Kind::kUnary: visit(expr.As<promql::UnaryExpr>().expr); break;
-    case Expr::Kind::kParen: visit(expr.As<promql::ParenExpr>().expr); break;
-    case Expr::Kind::kStepInvariant: visit(expr.As<promql::StepInvariantExpr>().expr); break;
-    default: break;
-  }
-}
-
-}  // namespace
-
 Status Api::QueryExemplars(Call& call) {
   NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
-  const auto time = [&](std::string_view name, int64_t missing) -> Result<int64_t> {
-    Result<int64_t> parsed = ParseTimeParam(form, name, missing);
-    if (!parsed.ok()) return InvalidParameter(name, parsed.status());
-    return parsed;
-  };
-  NARTHEX_TRY(const int64_t start_ms, time("start", kMinTimeMs));
-  NARTHEX_TRY(const int64_t end_ms, time("end", kMaxTimeMs));
+  NARTHEX_TRY(const int64_t start_ms, ParseTimeParam(form, "start", kMinTimeMs));
+  NARTHEX_TRY(const int64_t end_ms, ParseTimeParam(form, "end", kMaxTimeMs));
   if (end_ms < start_ms) {
     return InvalidParameter("end", Status(ErrorCode::kInvalidInput,
                                           "end timestamp must not be before start timestamp"));
   }
   NARTHEX_TRY(const promql::ExprPtr expr, promql::ParseExpr(form.Get("query"), options_.parser));
   std::vector<std::vector<Matcher>> sets;
-  CollectSelectors(*expr, &sets);
+  promql::WalkExpr(*expr, [&sets](const promql::Expr& node) {
+    if (node.kind == promql::Expr::Kind::kVectorSelector) {
+      sets.push_back(node.As<promql::VectorSelector>().matchers);
+    }
+  });
   if (sets.empty()) {
     call.no_content = true;
     return {};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/float_histogram_ops.h"
+#include "promql/engine/query_log.h"
 
 namespace narthex::web {
 namespace {
@@ -54,36 +55,6 @@ void WriteVectorSample(const promql::InstantSample& sample, JsonWriter& json) {
     json.SampleValue(sample.value);
   }
   json.EndArray().EndObject();
-}
-
-void WriteSteps(JsonWriter& json, std::string_view key, const promql::StepSamples& steps) {
-  json.Key(key).BeginArray();
-  for (const auto& [time_ms, count] : steps) {
-    json.BeginArray().Timestamp(time_ms).Int(count).EndArray();
-  }
-  json.EndArray();
-}
-
-void WriteStats(const promql::QueryStats& stats, StatsLevel level, JsonWriter& json) {
-  const auto seconds = [](int64_t nanos) { return static_cast<double>(nanos) / 1e9; };
-  const bool per_step = level == StatsLevel::kPerStep && stats.per_step;
-  json.Key("stats").BeginObject().Key("timings").BeginObject();
-  json.Key("evalTotalTime").Double(seconds(stats.timings.eval_total));
-  json.Key("resultSortTime").Double(seconds(stats.timings.result_sort));
-  json.Key("queryPreparationTime").Double(seconds(stats.timings.preparation));
-  json.Key("innerEvalTime").Double(seconds(stats.timings.inner_eval));
-  json.Key("execQueueTime").Double(seconds(stats.timings.queue));
-  json.Key("execTotalTime").Double(seconds(stats.timings.exec_total));
-  json.EndObject().Key("samples").BeginObject();
-  if (per_step) {
-    WriteSteps(json, "totalQueryableSamplesPerStep", stats.total_queryable_samples_per_step);
-  }
-  json.Key("totalQueryableSamples").Int(stats.total_queryable_samples);
-  if (per_step) WriteSteps(json, "samplesReadPerStep", stats.samples_read_per_step);
-  json.Key("samplesRead").Int(stats.samples_read);
-  json.Key("seriesTouched").Int(stats.series_touched);
-  json.Key("peakSamples").Int(stats.peak_samples);
-  json.EndObject().EndObject();
 }
 
 }  // namespace
@@ -145,7 +116,10 @@ Status WriteQueryResult(const promql::QueryResult& result, size_t limit, StatsLe
       break;
     case promql::ValueType::kNone: json.Null(); break;
   }
-  if (stats != StatsLevel::kNone) WriteStats(result.stats, stats, json);
+  if (stats != StatsLevel::kNone) {
+    json.Key("stats");
+    promql::AppendStatsJson(result.stats, &writer.buffer());
+  }
   json.EndObject();
   return {};
 }

@@ -49,13 +49,8 @@ struct RangeAndLimit {
 
 Result<RangeAndLimit> ReadRangeAndLimit(const net::FormValues& form) {
   NARTHEX_TRY(const size_t limit, ParseLimit(form));
-  const auto time = [&](std::string_view name, int64_t missing) -> Result<int64_t> {
-    Result<int64_t> parsed = ParseTimeParam(form, name, missing);
-    if (!parsed.ok()) return InvalidParameter(name, parsed.status());
-    return parsed;
-  };
-  NARTHEX_TRY(const int64_t start, time("start", kMinTimeMs));
-  NARTHEX_TRY(const int64_t end, time("end", kMaxTimeMs));
+  NARTHEX_TRY(const int64_t start, ParseTimeParam(form, "start", kMinTimeMs));
+  NARTHEX_TRY(const int64_t end, ParseTimeParam(form, "end", kMaxTimeMs));
   return RangeAndLimit{{start, end}, limit};
 }
 

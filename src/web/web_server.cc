@@ -53,17 +53,6 @@ WebServer::WebServer(WebOptions options, WebHooks hooks, Api& api, ThreadPool& l
   api_.Register(prefix, router_);
 }
 
-bool WebServer::RefuseUnready(net::HttpExchange& exchange) const {
-  if (api_.ready() && !api_.stopping()) return false;
-  net::HttpResponse response;
-  response.status = 503;
-  response.headers.Add("X-Prometheus-Stopping", api_.stopping() ? "true" : "false");
-  response.headers.Add("Content-Type", "text/plain; charset=utf-8");
-  response.body = "Service Unavailable";
-  exchange.Respond(std::move(response));
-  return true;
-}
-
 void WebServer::AddLifecycle(const std::string& prefix) {
   const std::string name = options_.agent ? "Agent" : "Server";
   router_.Handle({"GET", "HEAD"}, prefix + "/-/healthy",
@@ -72,7 +61,7 @@ void WebServer::AddLifecycle(const std::string& prefix) {
                  });
   router_.Handle({"GET", "HEAD"}, prefix + "/-/ready",
                  [this, name](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
-                   if (RefuseUnready(*exchange)) return;
+                   if (api_.RefuseUnready(*exchange)) return;
                    RespondPlain(*exchange, 200, "Prometheus " + name + " is Ready.\n");
                  });
   const auto lifecycle = [this](std::string path, std::function<void(net::HttpExchange&)> action) {
@@ -113,7 +102,7 @@ void WebServer::AddLifecycle(const std::string& prefix) {
   if (hooks_.federate) {
     router_.Handle({"GET"}, prefix + "/federate",
                    [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
-                     if (RefuseUnready(*exchange)) return;
+                     if (api_.RefuseUnready(*exchange)) return;
                      query_pool_.Submit([this, exchange] { hooks_.federate(exchange); });
                    });
   }

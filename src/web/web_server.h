@@ -57,7 +57,6 @@ class WebServer {
   void ServePage(net::HttpExchange& exchange) const;
   void ServeAsset(net::HttpExchange& exchange, std::string_view path) const;
   void ServeUserAsset(net::HttpExchange& exchange, std::string_view path) const;
-  bool RefuseUnready(net::HttpExchange& exchange) const;
 
   const WebOptions options_;
   const WebHooks hooks_;
