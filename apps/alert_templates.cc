@@ -1,25 +1,25 @@
 #include "apps/alert_templates.h"
 
-#include <map>
 #include <memory>
 
-#include "gotmpl/prom_functions.h"
 #include "net/url.h"
 
 namespace narthex::apps {
 namespace {
 
-std::map<std::string, std::string> ToMap(const Labels& labels) {
+std::string WithDefinitions(std::string_view text) {
+  return std::string(gotmpl::kAlertDefinitions) + std::string(text);
+}
+
+}  // namespace
+
+std::map<std::string, std::string> LabelMap(const Labels& labels) {
   std::map<std::string, std::string> map;
   for (const LabelView& label : labels) map.emplace(label.name, label.value);
   return map;
 }
 
-std::string WithDefinitions(std::string_view text) {
-  return std::string(gotmpl::kAlertDefinitions) + std::string(text);
-}
-
-gotmpl::QueryFunction MakeQueryFunction(promql::Engine& engine, storage::Queryable& store) {
+gotmpl::QueryFunction TemplateQueries(promql::Engine& engine, storage::Queryable& store) {
   return [&engine, &store](std::string_view query,
                            int64_t time_ms) -> Result<std::vector<gotmpl::QuerySample>> {
     NARTHEX_TRY(promql::QueryResult result, engine.Instant(store, query, time_ms));
@@ -38,8 +38,6 @@ gotmpl::QueryFunction MakeQueryFunction(promql::Engine& engine, storage::Queryab
   };
 }
 
-}  // namespace
-
 Status CheckAlertTemplate(std::string_view name, std::string_view text) {
   const gotmpl::Expander expander(std::string(name), WithDefinitions(text),
                                   gotmpl::AlertData({}, {}, "", 0), {});
@@ -57,14 +55,14 @@ Result<std::string> ExpandAlertTemplate(promql::Engine& engine, storage::Queryab
   if (const Result<net::Url> url = net::ParseUrl(data.external_url); url.ok()) {
     options.external_path = url->path;
   }
-  options.query = MakeQueryFunction(engine, store);
+  options.query = TemplateQueries(engine, store);
   std::shared_ptr<const FloatHistogram> histogram;
   if (data.histogram != nullptr) {
     histogram = std::make_shared<const FloatHistogram>(*data.histogram);
   }
   const gotmpl::Expander expander(
       std::string(name), WithDefinitions(text),
-      gotmpl::AlertData(ToMap(data.labels), ToMap(data.external_labels), data.external_url,
+      gotmpl::AlertData(LabelMap(data.labels), LabelMap(data.external_labels), data.external_url,
                         data.value, std::move(histogram)),
       std::move(options));
   return expander.Expand();

@@ -8,21 +8,22 @@ web::FeatureMap DescribeFeatures(const ServerOptions& options, const Features& f
                                  const DiscoveryRegistry& discovery) {
   const bool experimental = features.Has("promql-experimental-functions");
   const bool fill = features.Has("promql-binop-fill-modifiers");
+  const bool search = features.Has("search-api");
   web::FeatureMap map;
   map["api"] = {{"admin", options.enable_admin_api},
                 {"exclude_alerts", true},
                 {"label_values_match", true},
                 {"lifecycle", options.enable_lifecycle},
-                {"openapi_3.1", false},
-                {"openapi_3.2", false},
+                {"openapi_3.1", true},
+                {"openapi_3.2", true},
                 {"otlp_write_receiver", false},
                 {"query_cost", features.Has("query-cost")},
                 {"query_stats", true},
                 {"query_warnings", true},
                 {"remote_write_receiver", false},
-                {"search", false},
-                {"search_fuzz_alg_jarowinkler", false},
-                {"search_fuzz_alg_subsequence", false},
+                {"search", search},
+                {"search_fuzz_alg_jarowinkler", search},
+                {"search_fuzz_alg_subsequence", search},
                 {"time_range_labels", true},
                 {"time_range_series", true}};
   map["otlp_receiver"] = {{"delta_conversion", false}, {"native_delta_ingestion", false}};

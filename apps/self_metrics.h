@@ -68,6 +68,8 @@ class SelfMetrics {
   client::Counter template_expansions;
   client::Counter template_failures;
 
+  // The families whose names satisfy `wanted`, as a list in protobuf's JSON form.
+  Result<std::string> Json(const std::function<bool(std::string_view)>& wanted) const;
   // Answers GET /metrics.
   void Serve(net::HttpExchange& exchange);
 

@@ -7,6 +7,7 @@
 
 #include "apps/alert_templates.h"
 #include "apps/command.h"
+#include "apps/console_templates.h"
 #include "apps/federate.h"
 #include "apps/server_views.h"
 #include "discovery/dns/resolver.h"
@@ -171,6 +172,9 @@ Status Server::OpenPort() {
   api.enable_admin = options_.enable_admin_api;
   api.cors_origin = options_.cors_origin;
   api.per_step_stats = features_.Has("promql-per-step-stats");
+  api.enable_search = features_.Has("search-api");
+  api.search_limit_max = options_.search_limit_max;
+  api.query_cost = features_.Has("query-cost");
   api.external_url = external_url_;
   api.listen_addresses = options_.listen_addresses;
   api.parser = ParserOptionsOf(features_);
@@ -186,7 +190,15 @@ Status Server::OpenPort() {
   web.first_page = options_.first_page;
   web.enable_lifecycle = options_.enable_lifecycle;
   web.lookback_delta_nanos = options_.lookback_delta;
+  web.remote_write_receiver = options_.enable_remote_write_receiver;
+  web.otlp_receiver = options_.enable_otlp_receiver;
+  const ConsoleOptions consoles{options_.console_templates, options_.console_libraries,
+                                external_url_ + "/", external_path_};
+  web.consoles_link = ConsolesLink(consoles, options_.user_assets);
   web::WebHooks hooks;
+  hooks.console = [this, consoles](const std::string& path, const std::string& query) {
+    return RenderConsole(consoles, *engine_, *db_, ExternalLabels(), path, query);
+  };
   hooks.reload = [this] {
     auto done = std::make_shared<std::promise<Status>>();
     std::future<Status> result = done->get_future();

@@ -20,6 +20,7 @@ constexpr std::string_view kActiveFeatures[] = {
     "promql-per-step-stats",
     "promql-unquoted-utf8-names",
     "query-cost",
+    "search-api",
     "use-start-timestamps",
     "type-and-unit-labels",
     "st-storage",
@@ -35,6 +36,7 @@ constexpr std::string_view kNoOpFeatures[] = {
 };
 constexpr std::string_view kInactiveFeatures[] = {
     "concurrent-rule-eval",
+    "concurrent-rule-eval",
     "delayed-compaction",
     "fast-startup",
     "memory-snapshot-on-shutdown",
@@ -42,7 +44,6 @@ constexpr std::string_view kInactiveFeatures[] = {
     "openmetrics2",
     "otlp-deltatocumulative",
     "otlp-native-delta-ingestion",
-    "search-api",
     "st-synthesis",
     "use-uncached-io",
 };

@@ -65,7 +65,7 @@ struct ServerOptions {
   int64_t agent_wal_segment_bytes = 0;
   bool agent_wal_compression = true;
   std::string agent_wal_compression_type = "snappy";
-  int64_t agent_truncate_frequency = 2 * kHour;
+  int64_t agent_truncate_frequency = 0;
   int64_t agent_retention_min = 5 * kMinute;
   int64_t agent_retention_max = 4 * kHour;
   bool agent_checkpoint_from_memory = false;

@@ -144,13 +144,15 @@ std::string RelabelStepsJson(const ScrapeConfig& config, const Labels& labels) {
   for (const RelabelConfig& rule : config.relabel_configs) {
     if (keep) keep = Relabel(builder, {&rule, 1});
     json.BeginObject().Key("rule").BeginObject();
-    json.Key("source_labels").BeginArray();
-    for (const std::string& label : rule.source_labels) json.String(label);
-    json.EndArray();
+    if (!rule.source_labels.empty()) {
+      json.Key("source_labels").BeginArray();
+      for (const std::string& label : rule.source_labels) json.String(label);
+      json.EndArray();
+    }
     json.Key("separator").String(rule.separator);
     json.Key("regex").String(rule.regex.text());
-    json.Key("modulus").Int(static_cast<int64_t>(rule.modulus));
-    json.Key("target_label").String(rule.target_label);
+    if (rule.modulus != 0) json.Key("modulus").Int(static_cast<int64_t>(rule.modulus));
+    if (!rule.target_label.empty()) json.Key("target_label").String(rule.target_label);
     json.Key("replacement").String(rule.replacement);
     json.Key("action").String(RelabelActionName(rule.action));
     json.EndObject();
@@ -294,6 +296,9 @@ web::ApiSources Server::MakeSources() {
       config = config_;
     }
     return config == nullptr ? std::string() : PrintConfig(*config);
+  };
+  sources.self_metrics = [this](const std::function<bool(std::string_view)>& wanted) {
+    return metrics_.Json(wanted);
   };
   sources.runtime_info = [this] { return ReadRuntimeInfo(); };
   sources.flags = flags_.Values();

@@ -55,7 +55,7 @@ Status Api::CleanTombstones(Call& call) {
 
 Status Api::Snapshot(Call& call) {
   NARTHEX_RETURN_IF_ERROR(RequireAdmin(options_));
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   bool skip_head = false;
   if (const std::string_view text = form.Get("skip_head"); !text.empty()) {
     const std::optional<bool> parsed = ParseBool(text);

@@ -22,6 +22,15 @@ void AppendAnnotations(JsonWriter& json, std::string_view key, std::string_view 
   json.EndArray();
 }
 
+std::string ErrorJson(const Status& status) {
+  std::string out;
+  JsonWriter json(&out);
+  json.BeginObject().Key("status").String("error");
+  json.Key("errorType").String(ErrorCodeName(status.code()));
+  json.Key("error").String(status.message()).EndObject();
+  return out;
+}
+
 }  // namespace
 
 int HttpStatusOf(ErrorCode code) {
@@ -88,14 +97,19 @@ bool Api::RefuseUnready(net::HttpExchange& exchange) const {
 }
 
 void Api::Add(const std::string& prefix, Router& router, std::vector<std::string> methods,
-              const std::string& path, Load load, Endpoint endpoint, Readiness readiness) {
-  auto handler = [this, load, readiness, endpoint = std::move(endpoint)](
+              const std::string& path, Load load, Endpoint endpoint, Mode mode) {
+  if (options_.agent && mode == Mode::kServerOnly) {
+    endpoint = [](Call&) {
+      return Status(ErrorCode::kExecution, "unavailable with Prometheus Agent");
+    };
+  }
+  auto handler = [this, load, mode, endpoint = std::move(endpoint)](
                      std::shared_ptr<net::HttpExchange> exchange,
                      const PathParameters& parameters) {
-    if (readiness == Readiness::kRequired && RefuseUnready(*exchange)) return;
+    if (mode != Mode::kAlways && RefuseUnready(*exchange)) return;
     ThreadPool& pool = load == Load::kQuery ? query_pool_ : light_pool_;
-    pool.Submit([this, exchange = std::move(exchange), parameters, &endpoint] {
-      Run(exchange, parameters, endpoint);
+    pool.Submit([this, exchange = std::move(exchange), parameters, &endpoint, mode] {
+      Run(exchange, parameters, endpoint, mode);
     });
   };
   router.Handle(std::move(methods), prefix + "/api/v1" + path, std::move(handler));
@@ -104,14 +118,18 @@ void Api::Add(const std::string& prefix, Router& router, std::vector<std::string
 // The envelope around an endpoint. The head is written first, so that large data streams; an error
 // is only known before any data has been, since endpoints compute first and render afterwards.
 void Api::Run(const std::shared_ptr<net::HttpExchange>& exchange, const PathParameters& parameters,
-              const Endpoint& endpoint) {
+              const Endpoint& endpoint, Mode mode) {
   const net::HttpRequest& request = exchange->request();
   net::HttpResponse response;
+  ContentCoding coding = ContentCoding::kIdentity;
+  if (mode != Mode::kAlways) {
+    response.headers.Add("Vary", "Accept-Encoding");
+    coding = ChooseContentCoding(request.headers.Get("Accept-Encoding"));
+  }
   AddCors(request, &response.headers);
-  response.headers.Add("Vary", "Accept-Encoding");
-  response.headers.Add("Content-Type", "application/json");
-  const ContentCoding coding = ChooseContentCoding(request.headers.Get("Accept-Encoding"));
 
+  net::HttpResponse no_content = response;
+  response.headers.Add("Content-Type", "application/json");
   ResponseWriter writer(exchange, response, coding);
   writer.buffer() = "{\"status\":\"success\",\"data\":";
   Call call{*exchange, request, parameters, writer, {}, {}, false};
@@ -127,20 +145,28 @@ void Api::Run(const std::shared_ptr<net::HttpExchange>& exchange, const PathPara
     return;
   }
   if (status.ok()) {
-    net::HttpResponse empty;
-    AddCors(request, &empty.headers);
-    empty.status = 204;
-    exchange->Respond(std::move(empty));
+    no_content.status = 204;
+    if (coding != ContentCoding::kIdentity) {
+      no_content.headers.Add("Content-Encoding", std::string(ContentCodingName(coding)));
+    }
+    exchange->Respond(std::move(no_content));
     return;
   }
   if (writer.streaming()) return;  // The client sees a broken answer, as it should.
   response.status = HttpStatusOf(status.code());
   ResponseWriter error_writer(exchange, std::move(response), coding);
-  JsonWriter json(&error_writer.buffer());
-  json.BeginObject().Key("status").String("error");
-  json.Key("errorType").String(ErrorCodeName(status.code()));
-  json.Key("error").String(status.message()).EndObject();
+  error_writer.buffer() = ErrorJson(status);
   error_writer.Finish();
+}
+
+void Api::RespondError(const std::shared_ptr<net::HttpExchange>& exchange,
+                       const Status& status) const {
+  net::HttpResponse response;
+  AddCors(exchange->request(), &response.headers);
+  response.headers.Add("Content-Type", "application/json");
+  response.status = HttpStatusOf(status.code());
+  response.body = ErrorJson(status);
+  exchange->Respond(std::move(response));
 }
 
 Result<std::vector<std::vector<Matcher>>> Api::MatchSets(const std::vector<std::string>& selectors,
@@ -165,25 +191,24 @@ Result<std::vector<std::vector<Matcher>>> Api::MatchSets(const std::vector<std::
 }
 
 void Api::Register(const std::string& prefix, Router& router) {
-  const auto bind = [this](Status (Api::*method)(Call&)) -> Endpoint {
-    return [this, method](Call& call) { return (this->*method)(call); };
-  };
+  router.SetRedirectPrefix(prefix + "/api/v1");
   const auto add = [&](std::vector<std::string> methods, const std::string& path, Load load,
-                       Status (Api::*method)(Call&), Readiness readiness = Readiness::kRequired) {
-    Add(prefix, router, std::move(methods), path, load, bind(method), readiness);
+                       Status (Api::*method)(Call&), Mode mode = Mode::kReady) {
+    const Endpoint endpoint = [this, method](Call& call) { return (this->*method)(call); };
+    Add(prefix, router, std::move(methods), path, load, endpoint, mode);
   };
   const std::vector<std::string> get = {"GET"};
   const std::vector<std::string> get_post = {"GET", "POST"};
   const std::vector<std::string> post_put = {"POST", "PUT"};
 
-  add(get_post, "/query", Load::kQuery, &Api::Query);
-  add(get_post, "/query_range", Load::kQuery, &Api::QueryRange);
-  add(get_post, "/query_exemplars", Load::kQuery, &Api::QueryExemplars);
-  add(get_post, "/format_query", Load::kLight, &Api::FormatQuery);
-  add(get_post, "/parse_query", Load::kLight, &Api::ParseQueryTree);
-  add(get_post, "/labels", Load::kQuery, &Api::LabelNames);
-  add(get, "/label/:name/values", Load::kQuery, &Api::LabelValues);
-  add(get_post, "/series", Load::kQuery, &Api::SeriesList);
+  add(get_post, "/query", Load::kQuery, &Api::Query, Mode::kServerOnly);
+  add(get_post, "/query_range", Load::kQuery, &Api::QueryRange, Mode::kServerOnly);
+  add(get_post, "/query_exemplars", Load::kQuery, &Api::QueryExemplars, Mode::kServerOnly);
+  add(get_post, "/format_query", Load::kLight, &Api::FormatQuery, Mode::kServerOnly);
+  add(get_post, "/parse_query", Load::kLight, &Api::ParseQueryTree, Mode::kServerOnly);
+  add(get_post, "/labels", Load::kQuery, &Api::LabelNames, Mode::kServerOnly);
+  add(get, "/label/:name/values", Load::kQuery, &Api::LabelValues, Mode::kServerOnly);
+  add(get_post, "/series", Load::kQuery, &Api::SeriesList, Mode::kServerOnly);
 
   add(get, "/targets", Load::kLight, &Api::Targets);
   add(get, "/targets/metadata", Load::kLight, &Api::TargetsMetadata);
@@ -191,37 +216,39 @@ void Api::Register(const std::string& prefix, Router& router) {
   add(get, "/metadata", Load::kLight, &Api::MetricMetadata);
   add(get, "/scrape_pools", Load::kLight, &Api::ScrapePools);
   add(get, "/scrape_pools/config", Load::kLight, &Api::ScrapePoolConfig);
-  add(get, "/alertmanagers", Load::kLight, &Api::Alertmanagers);
+  add(get, "/alertmanagers", Load::kLight, &Api::Alertmanagers, Mode::kServerOnly);
 
-  add(get, "/alerts", Load::kLight, &Api::Alerts);
-  add(get, "/rules", Load::kLight, &Api::Rules);
+  add(get, "/alerts", Load::kLight, &Api::Alerts, Mode::kServerOnly);
+  add(get, "/rules", Load::kLight, &Api::Rules, Mode::kServerOnly);
 
   add(get, "/status/config", Load::kLight, &Api::StatusConfig);
   add(get, "/status/flags", Load::kLight, &Api::StatusFlags);
   add(get, "/status/buildinfo", Load::kLight, &Api::StatusBuildInfo);
   add(get, "/status/runtimeinfo", Load::kLight, &Api::StatusRuntimeInfo);
-  add(get, "/status/tsdb", Load::kLight, &Api::StatusTsdb);
-  add(get, "/status/tsdb/blocks", Load::kLight, &Api::StatusTsdbBlocks);
-  add(get, "/status/walreplay", Load::kLight, &Api::StatusWalReplay, Readiness::kNotRequired);
+  add(get, "/status/tsdb", Load::kLight, &Api::StatusTsdb, Mode::kServerOnly);
+  add(get, "/status/tsdb/blocks", Load::kLight, &Api::StatusTsdbBlocks, Mode::kServerOnly);
+  add(get, "/status/self_metrics", Load::kLight, &Api::StatusSelfMetrics);
+  add(get, "/status/walreplay", Load::kLight, &Api::StatusWalReplay, Mode::kAlways);
   add(get, "/features", Load::kLight, &Api::Features);
-  add(get, "/notifications", Load::kLight, &Api::NotificationList, Readiness::kNotRequired);
+  add(get, "/notifications", Load::kLight, &Api::NotificationList, Mode::kAlways);
   router.Handle(get, prefix + "/api/v1/notifications/live",
                 [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
                   NotificationStream(exchange);
                 });
 
-  add(post_put, "/admin/tsdb/delete_series", Load::kQuery, &Api::DeleteSeries);
-  add(post_put, "/admin/tsdb/clean_tombstones", Load::kQuery, &Api::CleanTombstones);
-  add(post_put, "/admin/tsdb/snapshot", Load::kQuery, &Api::Snapshot);
+  AddSearch(prefix, router);
+  AddOpenApi(prefix, router);
 
-  router.Handle({"OPTIONS"}, prefix + "/api/v1/*path",
-                [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
-                  if (RefuseUnready(*exchange)) return;
-                  net::HttpResponse response;
-                  response.status = 204;
-                  AddCors(exchange->request(), &response.headers);
-                  exchange->Respond(std::move(response));
-                });
+  add(post_put, "/admin/tsdb/delete_series", Load::kQuery, &Api::DeleteSeries, Mode::kServerOnly);
+  add(post_put, "/admin/tsdb/clean_tombstones", Load::kQuery, &Api::CleanTombstones,
+      Mode::kServerOnly);
+  add(post_put, "/admin/tsdb/snapshot", Load::kQuery, &Api::Snapshot, Mode::kServerOnly);
+
+  const Endpoint nothing = [](Call& call) {
+    call.no_content = true;
+    return Status();
+  };
+  Add(prefix, router, {"OPTIONS"}, "/*path", Load::kLight, nothing, Mode::kReady);
 }
 
 }  // namespace narthex::web

@@ -33,7 +33,12 @@ struct ApiOptions {
   std::string cors_origin = ".*";
   // Instant-query stats per step need the feature promql-per-step-stats.
   bool per_step_stats = false;
+  // The feature query-cost: requests may limit themselves.
+  bool query_cost = false;
   bool agent = false;
+  // The feature search-api, and the most results that one request may ask for; 0: any number.
+  bool enable_search = false;
+  int64_t search_limit_max = 10'000;
   std::string external_url = "http://localhost:9090/";
   std::vector<std::string> listen_addresses;
   promql::ParserOptions parser;
@@ -87,13 +92,18 @@ class Api {
 
  private:
   enum class Load { kLight, kQuery };
-  enum class Readiness { kRequired, kNotRequired };
+  enum class Mode {
+    kAlways,      // Before the storage is open, too; never compressed.
+    kReady,       // Once ready.
+    kServerOnly,  // Once ready, and not in agent mode.
+  };
   void Add(const std::string& prefix, Router& router, std::vector<std::string> methods,
-           const std::string& path, Load load, Endpoint endpoint,
-           Readiness readiness = Readiness::kRequired);
+           const std::string& path, Load load, Endpoint endpoint, Mode mode);
   void Run(const std::shared_ptr<net::HttpExchange>& exchange, const PathParameters& parameters,
-           const Endpoint& endpoint);
+           const Endpoint& endpoint, Mode mode);
   void AddCors(const net::HttpRequest& request, net::Headers* headers) const;
+  // The error envelope, for handlers outside Run; not compressed.
+  void RespondError(const std::shared_ptr<net::HttpExchange>& exchange, const Status& status) const;
 
   // query_api.cc
   Status Query(Call& call);
@@ -124,9 +134,17 @@ class Api {
   Status StatusTsdb(Call& call);
   Status StatusTsdbBlocks(Call& call);
   Status StatusWalReplay(Call& call);
+  Status StatusSelfMetrics(Call& call);
   Status Features(Call& call);
   Status NotificationList(Call& call);
   void NotificationStream(const std::shared_ptr<net::HttpExchange>& exchange);
+  // search_api.cc
+  enum class SearchKind { kMetricNames, kLabelNames, kLabelValues };
+  struct MetadataCache;
+  void AddSearch(const std::string& prefix, Router& router);
+  Status Search(net::HttpExchange& exchange, SearchKind kind);
+  // openapi.cc
+  void AddOpenApi(const std::string& prefix, Router& router);
   // admin_api.cc
   Status DeleteSeries(Call& call);
   Status CleanTombstones(Call& call);
@@ -144,6 +162,7 @@ class Api {
   Clock& clock_;
   std::unique_ptr<re2::RE2> cors_origin_;
   std::shared_ptr<tsdb::WalReplayProgress> replay_;
+  std::shared_ptr<MetadataCache> metadata_cache_;
   ApiStorage storage_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> stopping_{false};

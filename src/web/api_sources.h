@@ -138,6 +138,9 @@ struct ApiSources {
   std::function<std::vector<RuleGroupView>()> rule_groups;
   std::function<std::string()> config_yaml;
   std::function<RuntimeInfo()> runtime_info;
+  // Our own metrics whose names satisfy `wanted`, as a JSON list of families in protobuf's JSON.
+  std::function<Result<std::string>(const std::function<bool(std::string_view)>& wanted)>
+      self_metrics;
   std::map<std::string, std::string> flags;
   BuildInfo build_info;
   FeatureMap features;

@@ -14,18 +14,42 @@ constexpr std::string_view kMinTimeText = "-292273086-05-16T16:47:06Z";
 constexpr std::string_view kMaxTimeText = "292277025-08-18T07:12:54.999999999Z";
 
 constexpr double kMillisMax = 9.2e18;
+// Seconds from here on do not fit into 64 bits.
+constexpr double kSecondsMax = 9'223'372'036'854'775'808.0;
+
+// strconv.ParseFloat: a number beyond what fits is no number, Inf is one.
+std::optional<double> ParseGoFloat(std::string_view text) {
+  const std::optional<double> value = ParseFloat(text);
+  const bool digits = text.find_first_of("0123456789") != std::string_view::npos;
+  if (value && std::isinf(*value) && digits) return std::nullopt;
+  return value;
+}
+
+Status FillForm(const net::HttpRequest& request, net::FormValues* form) {
+  Status status;
+  const std::string_view type = request.headers.Get("Content-Type");
+  const bool has_body =
+      request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  if (has_body && type.starts_with("application/x-www-form-urlencoded")) {
+    status = form->Parse(request.body);
+  }
+  if (Status query = form->Parse(request.query); status.ok()) status = std::move(query);
+  return status;
+}
 
 }  // namespace
 
 Result<net::FormValues> ParseForm(const net::HttpRequest& request) {
   net::FormValues form;
-  Status status;
-  const std::string_view type = request.headers.Get("Content-Type");
-  if (request.method == "POST" && type.starts_with("application/x-www-form-urlencoded")) {
-    status = form.Parse(request.body);
+  if (const Status status = FillForm(request, &form); !status.ok()) {
+    return status.WithPrefix("error parsing form values: ");
   }
-  if (Status query = form.Parse(request.query); status.ok()) status = std::move(query);
-  if (!status.ok()) return status.WithPrefix("error parsing form values: ");
+  return form;
+}
+
+net::FormValues ReadForm(const net::HttpRequest& request) {
+  net::FormValues form;
+  static_cast<void>(FillForm(request, &form));
   return form;
 }
 
@@ -37,7 +61,10 @@ net::FormValues ParseQuery(const net::HttpRequest& request) {
 }
 
 Result<int64_t> ParseTime(std::string_view text) {
-  if (const std::optional<double> seconds = ParseFloat(text); seconds && std::isfinite(*seconds)) {
+  if (const std::optional<double> seconds = ParseGoFloat(text)) {
+    // Where upstream's conversion to an integer has no answer, NaN included, it gives the earliest
+    // time there is; clients that send Inf as an end see nothing.
+    if (!(std::abs(*seconds) < kSecondsMax)) return kMinTimeMs;
     // The fraction is rounded to milliseconds, the whole part kept exact.
     double whole = 0;
     const double fraction = std::round(std::modf(*seconds, &whole) * 1000);
@@ -56,14 +83,14 @@ Result<int64_t> ParseTime(std::string_view text) {
 }
 
 Result<int64_t> ParseDurationParam(std::string_view text) {
-  if (const std::optional<double> seconds = ParseFloat(text)) {
+  if (const std::optional<double> seconds = ParseGoFloat(text)) {
     const double nanos = *seconds * static_cast<double>(kNanosPerSecond);
-    if (nanos > static_cast<double>(std::numeric_limits<int64_t>::max()) ||
+    if (std::isnan(nanos) || nanos >= static_cast<double>(std::numeric_limits<int64_t>::max()) ||
         nanos < static_cast<double>(std::numeric_limits<int64_t>::min())) {
       return MakeError(ErrorCode::kInvalidInput,
                        "cannot parse {} to a valid duration. It overflows int64", GoQuote(text));
     }
-    if (!std::isnan(nanos)) return static_cast<int64_t>(nanos);
+    return static_cast<int64_t>(nanos);
   }
   if (const Result<int64_t> duration = ParseDuration(text); duration.ok()) return *duration;
   return MakeError(ErrorCode::kInvalidInput, "cannot parse {} to a valid duration", GoQuote(text));
@@ -79,12 +106,12 @@ Result<int64_t> ParseTimeParam(const net::FormValues& form, std::string_view nam
       name, time.status().WithPrefix(fmt::format("invalid time value for '{}': ", name)));
 }
 
-Status AtoiError(std::string_view text) {
+Status IntegerError(std::string_view function, std::string_view text) {
   const std::string_view digits =
       text.starts_with('+') || text.starts_with('-') ? text.substr(1) : text;
   const bool number =
       !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
-  return MakeError(ErrorCode::kInvalidInput, "strconv.Atoi: parsing {}: {}", GoQuote(text),
+  return MakeError(ErrorCode::kInvalidInput, "strconv.{}: parsing {}: {}", function, GoQuote(text),
                    number ? "value out of range" : "invalid syntax");
 }
 
@@ -92,7 +119,7 @@ Result<size_t> ParseLimit(const net::FormValues& form) {
   const std::string_view text = form.Get("limit");
   if (text.empty()) return size_t{0};
   const std::optional<int64_t> limit = ParseInt(text);
-  if (!limit) return InvalidParameter("limit", AtoiError(text));
+  if (!limit) return InvalidParameter("limit", IntegerError("Atoi", text));
   if (*limit < 0) {
     return InvalidParameter("limit",
                             Status(ErrorCode::kInvalidInput, "limit must be non-negative"));

@@ -18,8 +18,10 @@ namespace narthex::web {
 inline constexpr int64_t kMinTimeMs = std::numeric_limits<int64_t>::min() / 1'000'000 * 1'000;
 inline constexpr int64_t kMaxTimeMs = std::numeric_limits<int64_t>::max() / 1'000'000 * 1'000;
 
-// The values of a request: for a POST the form body first, then the URL's query.
-// Error: `error parsing form values: …`.
+// The values of a request: for a POST or PUT the form body first, then the URL's query. Malformed
+// pairs are left out, as Go's FormValue does.
+net::FormValues ReadForm(const net::HttpRequest& request);
+// The same for endpoints that tell of malformed pairs. Error: `error parsing form values: …`.
 Result<net::FormValues> ParseForm(const net::HttpRequest& request);
 // The URL's query alone, which some endpoints read even for a POST.
 net::FormValues ParseQuery(const net::HttpRequest& request);
@@ -36,8 +38,8 @@ Result<int64_t> ParseTimeParam(const net::FormValues& form, std::string_view nam
 // 0: no limit. Errors: `limit must be non-negative`, Go's Atoi text; both with the prefix
 // `invalid parameter "limit": `.
 Result<size_t> ParseLimit(const net::FormValues& form);
-// strconv.Atoi's error text.
-Status AtoiError(std::string_view text);
+// The error text of strconv.Atoi and its like: `strconv.Atoi: parsing "x": invalid syntax`.
+Status IntegerError(std::string_view function, std::string_view text);
 
 // `invalid parameter "NAME": <cause>` with the code kInvalidInput.
 Status InvalidParameter(std::string_view name, const Status& cause);

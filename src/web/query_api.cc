@@ -1,4 +1,5 @@
 // Queries (parity/api.md section 3).
+#include <charconv>
 #include <limits>
 
 #include "promql/parser/parser.h"
@@ -33,15 +34,48 @@ StatsLevel ReadStats(const net::FormValues& form, Api::Call& call) {
   return StatsLevel::kBasic;
 }
 
+Status ReadCount(const net::FormValues& form, std::string_view name, uint64_t* count) {
+  const std::string_view text = form.Get(name);
+  if (text.empty()) return {};
+  const auto end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, *count);
+  if (error == std::errc() && last == end) return {};
+  return MakeError(ErrorCode::kInvalidInput, "error parsing {}: strconv.ParseUint: parsing {}: {}",
+                   name, GoQuote(text),
+                   error == std::errc::result_out_of_range && last == end ? "value out of range"
+                                                                          : "invalid syntax");
+}
+
+// The limits that a request may set for itself with the feature query-cost.
+Status ReadCostLimits(const net::FormValues& form, promql::QueryCostLimits* limits) {
+  NARTHEX_RETURN_IF_ERROR(ReadCount(form, "max_series", &limits->series_max));
+  NARTHEX_RETURN_IF_ERROR(ReadCount(form, "max_samples_read", &limits->samples_read_max));
+  const std::string_view text = form.Get("max_query_duration");
+  if (text.empty()) return {};
+  const Result<int64_t> duration = ParseDurationParam(text);
+  if (!duration.ok()) return duration.status().WithPrefix("error parsing max_query_duration: ");
+  if (*duration < 0) {
+    return MakeError(ErrorCode::kInvalidInput,
+                     "error parsing max_query_duration: must not be negative, got {}",
+                     FormatGoDuration(*duration));
+  }
+  limits->duration_max_ns = *duration;
+  return {};
+}
+
 // timeout, lookback_delta, stats, and who asks.
 Result<promql::QueryOptions> ReadOptions(const net::FormValues& form, const Api::Call& call,
-                                         StatsLevel stats) {
+                                         StatsLevel stats, bool query_cost) {
   promql::QueryOptions options;
   if (const std::string_view text = form.Get("timeout"); !text.empty()) {
     Result<int64_t> timeout = ParseDurationParam(text);
     if (!timeout.ok()) return InvalidParameter("timeout", timeout.status());
-    // A timeout that has passed already must not mean "the default".
-    options.timeout_ns = std::max<int64_t>(*timeout, 1);
+    if (*timeout <= 0) {
+      return InvalidParameter(
+          "timeout", MakeError(ErrorCode::kInvalidInput, "timeout must be positive, got {}",
+                               FormatGoDuration(*timeout)));
+    }
+    options.timeout_ns = *timeout;
   }
   if (const std::string_view text = form.Get("lookback_delta"); !text.empty()) {
     Result<int64_t> lookback = ParseDurationParam(text);
@@ -50,6 +84,17 @@ Result<promql::QueryOptions> ReadOptions(const net::FormValues& form, const Api:
     }
     options.lookback_delta_ms = *lookback / kNanosPerMilli;
   }
+  if (const std::string_view text = call.request.headers.Get("X-Prometheus-Use-Start-Timestamps");
+      !text.empty()) {
+    options.use_start_timestamps = ParseBool(text);
+    if (!options.use_start_timestamps) {
+      return MakeError(ErrorCode::kInvalidInput,
+                       "error parsing X-Prometheus-Use-Start-Timestamps header: "
+                       "strconv.ParseBool: parsing {}: invalid syntax",
+                       GoQuote(text));
+    }
+  }
+  if (query_cost) NARTHEX_RETURN_IF_ERROR(ReadCostLimits(form, &options.cost));
   options.per_step_stats = stats == StatsLevel::kPerStep;
   options.stop = call.exchange.stop_token();
   const std::string& remote = call.request.remote_address;
@@ -78,11 +123,12 @@ Status Render(promql::QueryResult result, size_t limit, StatsLevel stats, Api::C
 }  // namespace
 
 Status Api::Query(Call& call) {
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   NARTHEX_TRY(const size_t limit, ParseLimit(form));
   NARTHEX_TRY(const int64_t time_ms, ParseTimeParam(form, "time", clock_.NowMillis()));
   const StatsLevel stats = ReadStats(form, call);
-  NARTHEX_TRY(const promql::QueryOptions options, ReadOptions(form, call, stats));
+  NARTHEX_TRY(const promql::QueryOptions options,
+              ReadOptions(form, call, stats, options_.query_cost));
   Result<promql::QueryResult> result =
       storage_.engine->Instant(*storage_.queryable, form.Get("query"), time_ms, options);
   if (!result.ok()) return QueryError(result.status());
@@ -90,7 +136,7 @@ Status Api::Query(Call& call) {
 }
 
 Status Api::QueryRange(Call& call) {
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   NARTHEX_TRY(const size_t limit, ParseLimit(form));
   NARTHEX_TRY(const int64_t start_ms, ReadTime(form, "start"));
   NARTHEX_TRY(const int64_t end_ms, ReadTime(form, "end"));
@@ -113,7 +159,8 @@ Status Api::QueryRange(Call& call) {
                   "query resolution (?step=XX)");
   }
   const StatsLevel stats = ReadStats(form, call);
-  NARTHEX_TRY(const promql::QueryOptions options, ReadOptions(form, call, stats));
+  NARTHEX_TRY(const promql::QueryOptions options,
+              ReadOptions(form, call, stats, options_.query_cost));
   const int64_t step_ms = std::max<int64_t>(*step_nanos / kNanosPerMilli, 1);
   Result<promql::QueryResult> result = storage_.engine->Range(
       *storage_.queryable, form.Get("query"), start_ms, end_ms, step_ms, options);
@@ -122,7 +169,7 @@ Status Api::QueryRange(Call& call) {
 }
 
 Status Api::FormatQuery(Call& call) {
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   Result<promql::ExprPtr> expr = promql::ParseExpr(form.Get("query"), options_.parser);
   if (!expr.ok()) return InvalidParameter("query", expr.status());
   JsonWriter(&call.writer.buffer()).String(promql::PrettyPrint(**expr));
@@ -130,7 +177,7 @@ Status Api::FormatQuery(Call& call) {
 }
 
 Status Api::ParseQueryTree(Call& call) {
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   Result<promql::ExprPtr> expr = promql::ParseExpr(form.Get("query"), options_.parser);
   if (!expr.ok()) return InvalidParameter("query", expr.status());
   call.writer.buffer().append(promql::AstJson(**expr));
@@ -138,12 +185,11 @@ Status Api::ParseQueryTree(Call& call) {
 }
 
 Status Api::QueryExemplars(Call& call) {
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   NARTHEX_TRY(const int64_t start_ms, ParseTimeParam(form, "start", kMinTimeMs));
   NARTHEX_TRY(const int64_t end_ms, ParseTimeParam(form, "end", kMaxTimeMs));
   if (end_ms < start_ms) {
-    return InvalidParameter("end", Status(ErrorCode::kInvalidInput,
-                                          "end timestamp must not be before start timestamp"));
+    return Status(ErrorCode::kInvalidInput, "end timestamp must not be before start timestamp");
   }
   NARTHEX_TRY(const promql::ExprPtr expr, promql::ParseExpr(form.Get("query"), options_.parser));
   std::vector<std::vector<Matcher>> sets;

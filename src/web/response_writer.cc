@@ -26,6 +26,15 @@ ContentCoding ChooseContentCoding(std::string_view accept_encoding) {
   return ContentCoding::kIdentity;
 }
 
+std::string_view ContentCodingName(ContentCoding coding) {
+  switch (coding) {
+    case ContentCoding::kGzip: return "gzip";
+    case ContentCoding::kDeflate: return "deflate";
+    case ContentCoding::kIdentity: break;
+  }
+  return "identity";
+}
+
 struct ResponseWriter::Deflater {
   z_stream stream{};
 
@@ -56,7 +65,7 @@ ResponseWriter::ResponseWriter(std::shared_ptr<net::HttpExchange> exchange,
                                net::HttpResponse response, ContentCoding coding)
     : exchange_(std::move(exchange)), response_(std::move(response)) {
   if (coding == ContentCoding::kIdentity) return;
-  response_.headers.Set("Content-Encoding", coding == ContentCoding::kGzip ? "gzip" : "deflate");
+  response_.headers.Set("Content-Encoding", std::string(ContentCodingName(coding)));
   deflater_ = std::make_unique<Deflater>(coding);
 }
 

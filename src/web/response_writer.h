@@ -16,6 +16,8 @@ namespace narthex::web {
 enum class ContentCoding { kIdentity, kGzip, kDeflate };
 // Of Accept-Encoding: the first element that is exactly gzip or deflate, as upstream chooses.
 ContentCoding ChooseContentCoding(std::string_view accept_encoding);
+// "gzip", "deflate"; "identity".
+std::string_view ContentCodingName(ContentCoding coding);
 
 class ResponseWriter {
  public:

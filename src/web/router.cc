@@ -1,5 +1,7 @@
 #include "web/router.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -60,6 +62,29 @@ class ObservedExchange : public net::HttpExchange {
   std::atomic<size_t> bytes_{0};
 };
 
+// Without double slashes, "." and ".."; a slash at the end stays. As Go's ServeMux cleans paths.
+std::string CleanPath(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (const std::string_view part : Split(path, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (part != "..") {
+      parts.push_back(part);
+    } else if (!parts.empty()) {
+      parts.pop_back();
+    }
+  }
+  std::string clean;
+  for (const std::string_view part : parts) clean.append("/").append(part);
+  const bool folder = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
+  if (folder || clean.empty()) clean.push_back('/');
+  return clean;
+}
+
+std::string WithQuery(std::string path, std::string_view query) {
+  if (!query.empty()) path.append("?").append(query);
+  return path;
+}
+
 }  // namespace
 
 void RespondPlain(net::HttpExchange& exchange, int status, std::string_view text) {
@@ -76,7 +101,32 @@ void RespondRedirect(net::HttpExchange& exchange, int status, std::string_view l
   net::HttpResponse response;
   response.status = status;
   response.headers.Add("Location", std::string(location));
+  // Go's http.Redirect adds a page for those who look, and only for them.
+  const std::string& method = exchange.request().method;
+  if (method == "GET" || method == "HEAD") {
+    response.headers.Add("Content-Type", "text/html; charset=utf-8");
+  }
+  if (method == "GET") {
+    response.body = fmt::format("<a href=\"{}\">{}</a>.\n\n", HtmlEscape(location),
+                                net::HttpStatusText(status));
+  }
   exchange.Respond(std::move(response));
+}
+
+std::string HtmlEscape(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '&': out += "&amp;"; break;
+      case '"': out += "&#34;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out.push_back(c);
+    }
+  }
+  return out;
 }
 
 void Router::Handle(std::vector<std::string> methods, std::string pattern, Handler handler) {
@@ -85,25 +135,31 @@ void Router::Handle(std::vector<std::string> methods, std::string pattern, Handl
   routes_.push_back(std::move(route));
 }
 
+std::vector<std::pair<std::string, std::string>> Router::Routes() const {
+  std::vector<std::pair<std::string, std::string>> routes;
+  for (const Route& route : routes_) {
+    for (const std::string& method : route.methods) routes.emplace_back(method, route.pattern);
+  }
+  return routes;
+}
+
 bool Router::Match(const Route& route, const std::vector<std::string_view>& parts,
                    PathParameters* parameters) {
   parameters->clear();
   for (size_t i = 0; i < route.parts.size(); ++i) {
     const std::string& want = route.parts[i];
     if (want.starts_with('*')) {
+      // `/assets/*file` does not match `/assets`, which is redirected to `/assets/`.
+      if (i >= parts.size()) return false;
       std::string rest;
       for (size_t j = i; j < parts.size(); ++j) rest += "/" + std::string(parts[j]);
-      Result<std::string> decoded = net::UrlDecode(rest, false);
-      if (!decoded.ok()) return false;
-      parameters->emplace_back(want.substr(1), *std::move(decoded));
+      parameters->emplace_back(want.substr(1), std::move(rest));
       return true;
     }
     if (i >= parts.size()) return false;
     if (want.starts_with(':')) {
       if (parts[i].empty()) return false;
-      Result<std::string> decoded = net::UrlDecode(parts[i], false);
-      if (!decoded.ok()) return false;
-      parameters->emplace_back(want.substr(1), *std::move(decoded));
+      parameters->emplace_back(want.substr(1), std::string(parts[i]));
     } else if (want != parts[i]) {
       return false;
     }
@@ -120,50 +176,102 @@ const Router::Route* Router::Find(std::string_view path, std::string_view method
     if (std::find(route.methods.begin(), route.methods.end(), method) != route.methods.end()) {
       return &route;
     }
-    // A pattern that takes whatever comes says nothing about whether the path exists.
-    const bool catch_all = route.parts.back().starts_with('*');
-    if (!catch_all) {
-      allowed->insert(allowed->end(), route.methods.begin(), route.methods.end());
-    }
+    allowed->insert(allowed->end(), route.methods.begin(), route.methods.end());
   }
   return nullptr;
 }
 
+// The path of a route that differs in its last slash or in the case of its fixed parts.
+std::string Router::FindNear(const std::string& path, std::string_view method) const {
+  if (path.size() <= 1 || method == "OPTIONS") return "";
+  std::string other = path;
+  if (other.ends_with('/')) {
+    other.pop_back();
+  } else {
+    other.push_back('/');
+  }
+  std::string near;
+  PathParameters parameters;
+  std::vector<std::string> ignored;
+  if (Find(other, method, &parameters, &ignored) != nullptr) {
+    near = std::move(other);
+  } else {
+    const std::vector<std::string_view> parts = Split(path, '/');
+    for (const Route& route : routes_) {
+      const bool has_method =
+          std::find(route.methods.begin(), route.methods.end(), method) != route.methods.end();
+      near = has_method ? PathInRoutesCase(route, parts) : "";
+      if (!near.empty()) break;
+    }
+  }
+  // Redirects know nothing of the prefix that upstream's sub-router strips.
+  if (!redirect_prefix_.empty() && near.starts_with(redirect_prefix_ + "/")) {
+    near.erase(0, redirect_prefix_.size());
+  }
+  return near;
+}
+
+std::string Router::PathInRoutesCase(const Route& route,
+                                     const std::vector<std::string_view>& parts) {
+  if (route.parts.size() != parts.size() || route.parts.back().starts_with('*')) return "";
+  std::string path;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string& want = route.parts[i];
+    const bool parameter = want.starts_with(':');
+    if (!parameter && ToLower(want) != ToLower(parts[i])) return "";
+    if (i > 0) path.push_back('/');
+    path.append(parameter ? parts[i] : want);
+  }
+  return path;
+}
+
 void Router::Serve(std::shared_ptr<net::HttpExchange> exchange) const {
   const net::HttpRequest& request = exchange->request();
+  // Routes are found by the decoded path: an escaped slash is a slash.
+  const Result<std::string> decoded = net::UrlDecode(request.path, false);
+  if (!decoded.ok()) {
+    RespondPlain(*exchange, 400, "400 Bad Request");
+    return;
+  }
+  const std::string& path = *decoded;
+  const std::string clean = CleanPath(path);
+  if (clean != path) {
+    RespondRedirect(*exchange, 307, WithQuery(clean, request.query));
+    return;
+  }
   PathParameters parameters;
   std::vector<std::string> allowed;
-  if (const Route* route = Find(request.path, request.method, &parameters, &allowed)) {
+  if (const Route* route = Find(path, request.method, &parameters, &allowed)) {
     if (observer_) {
       exchange = std::make_shared<ObservedExchange>(std::move(exchange), route->pattern, observer_);
     }
     route->handler(std::move(exchange), parameters);
     return;
   }
-  if (allowed.empty() && request.path.size() > 1) {
-    // The same path with or without its last slash, if that is a route.
-    std::string other = request.path;
-    if (other.ends_with('/')) {
-      other.pop_back();
-    } else {
-      other.push_back('/');
-    }
-    std::vector<std::string> ignored;
-    if (Find(other, request.method, &parameters, &ignored) != nullptr) {
-      if (!request.query.empty()) other += "?" + request.query;
-      RespondRedirect(*exchange, request.method == "GET" ? 301 : 308, other);
-      return;
-    }
+  if (path == redirect_prefix_) {
+    RespondRedirect(*exchange, 307, WithQuery(path + "/", request.query));
+    return;
   }
-  if (!allowed.empty()) {
+  if (const std::string better = FindNear(path, request.method); !better.empty()) {
+    RespondRedirect(*exchange, request.method == "GET" ? 301 : 307,
+                    WithQuery(better, request.query));
+    return;
+  }
+  // A pattern for OPTIONS alone, over a whole subtree, says nothing about whether a path exists.
+  const bool exists = std::any_of(allowed.begin(), allowed.end(),
+                                  [](const std::string& method) { return method != "OPTIONS"; });
+  if (exists) {
+    allowed.emplace_back("OPTIONS");
     std::sort(allowed.begin(), allowed.end());
     allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
     net::HttpResponse response;
-    response.status = 405;
     response.headers.Add("Allow", Join(allowed, ", "));
-    response.headers.Add("Content-Type", "text/plain; charset=utf-8");
-    response.headers.Add("X-Content-Type-Options", "nosniff");
-    response.body = "Method Not Allowed\n";
+    if (request.method != "OPTIONS") {
+      response.status = 405;
+      response.headers.Add("Content-Type", "text/plain; charset=utf-8");
+      response.headers.Add("X-Content-Type-Options", "nosniff");
+      response.body = "Method Not Allowed\n";
+    }
     exchange->Respond(std::move(response));
     return;
   }

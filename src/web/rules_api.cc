@@ -50,7 +50,7 @@ void WriteRule(JsonWriter& json, const RuleView& rule, bool exclude_alerts) {
   } else {
     json.Key("name").String(rule.name);
     json.Key("query").String(rule.query);
-    if (!rule.labels.empty()) json.Key("labels").LabelObject(rule.labels);
+    json.Key("labels").LabelObject(rule.labels);
   }
   json.Key("health").String(rule.health);
   if (!rule.last_error.empty()) json.Key("lastError").String(rule.last_error);
@@ -112,7 +112,7 @@ Status Api::Alerts(Call& call) {
 }
 
 Status Api::Rules(Call& call) {
-  const net::FormValues form = ParseQuery(call.request);
+  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
   RuleFilter filter;
   filter.names = form.GetAll("rule_name[]");
   filter.groups = form.GetAll("rule_group[]");
@@ -142,7 +142,8 @@ Status Api::Rules(Call& call) {
     const std::optional<int64_t> parsed = ParseInt(text);
     if (!parsed) {
       return InvalidParameter(
-          "group_limit", AtoiError(text).WithPrefix("group_limit needs to be a valid number: "));
+          "group_limit",
+          IntegerError("ParseInt", text).WithPrefix("group_limit needs to be a valid number: "));
     }
     if (*parsed <= 0) {
       return InvalidParameter("group_limit", Status(ErrorCode::kInvalidInput,
@@ -151,7 +152,7 @@ Status Api::Rules(Call& call) {
     page_size = static_cast<size_t>(*parsed);
   } else if (!token.empty()) {
     return InvalidParameter(
-        "group_limit",
+        "group_next_token",
         Status(ErrorCode::kInvalidInput,
                "group_limit needs to be present in order to paginate over the groups"));
   }

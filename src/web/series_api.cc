@@ -68,7 +68,7 @@ void WriteStrings(Api::Call& call, std::vector<std::string> values, size_t limit
 }  // namespace
 
 Status Api::LabelNames(Call& call) {
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   NARTHEX_TRY(const RangeAndLimit bounds, ReadRangeAndLimit(form));
   NARTHEX_TRY(const auto sets, MatchSets(form.GetAll("match[]"), true));
   NARTHEX_TRY(const auto querier, storage_.queryable->OpenQuerier(bounds.range));
@@ -92,7 +92,7 @@ Status Api::LabelValues(Call& call) {
   if (name.empty() || !IsValidUtf8(name)) {
     return MakeError(ErrorCode::kInvalidInput, "invalid label name: {}", GoQuote(name));
   }
-  NARTHEX_TRY(const net::FormValues form, ParseForm(call.request));
+  const net::FormValues form = ReadForm(call.request);
   NARTHEX_TRY(const RangeAndLimit bounds, ReadRangeAndLimit(form));
   NARTHEX_TRY(const auto sets, MatchSets(form.GetAll("match[]"), true));
   NARTHEX_TRY(const auto querier, storage_.queryable->OpenQuerier(bounds.range));

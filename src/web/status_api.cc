@@ -1,6 +1,8 @@
 // Status pages, features and notifications (parity/api.md sections 7 and 8).
 #include <fmt/format.h>
+#include <re2/re2.h>
 
+#include "model/go_regex.h"
 #include "util/numbers.h"
 #include "web/api.h"
 #include "web/json_writer.h"
@@ -132,6 +134,24 @@ Status Api::StatusWalReplay(Call& call) {
   json.Key("max").Int(replay_ ? replay_->max.load() : 0);
   json.Key("current").Int(replay_ ? replay_->current.load() : 0);
   json.EndObject();
+  return {};
+}
+
+Status Api::StatusSelfMetrics(Call& call) {
+  constexpr int64_t kRegexBytesMax = 1 << 20;
+  const net::FormValues form = ReadForm(call.request);
+  std::unique_ptr<const re2::RE2> regex;
+  if (const std::string_view pattern = form.Get("metric_name_pattern"); !pattern.empty()) {
+    Result<std::unique_ptr<const re2::RE2>> compiled =
+        CompileGoRegex(fmt::format("^(?:{})$", pattern), kRegexBytesMax);
+    if (!compiled.ok()) return compiled.status().WithPrefix("invalid metric_name_pattern: ");
+    regex = *std::move(compiled);
+  }
+  NARTHEX_TRY(const std::string json, sources_.self_metrics([&](std::string_view name) {
+    return regex == nullptr ||
+           re2::RE2::PartialMatch(re2::StringPiece(name.data(), name.size()), *regex);
+  }));
+  call.writer.buffer().append(json);
   return {};
 }
 

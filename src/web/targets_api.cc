@@ -109,7 +109,6 @@ Status Api::Targets(Call& call) {
   if (show_dropped) {
     json.BeginObject();
     for (const auto& [name, count] : view.dropped_counts) {
-      if (!pool.empty() && name != pool) continue;
       json.Key(name).Int(static_cast<int64_t>(count));
     }
     json.EndObject();
@@ -126,15 +125,18 @@ Status Api::TargetsMetadata(Call& call) {
   std::vector<Matcher> matchers;
   if (const std::string_view selector = form.Get("match_target"); !selector.empty()) {
     auto parsed = promql::ParseMetricSelector(selector, options_.parser);
-    if (!parsed.ok()) return parsed.status();
+    if (!parsed.ok()) return InvalidParameter("match_target", parsed.status());
     matchers = *std::move(parsed);
   }
   const std::string_view metric = form.Get("metric");
   JsonWriter json(&call.writer.buffer());
   json.BeginArray();
   int64_t count = 0;
+  Labels target;
   for (const TargetMetadataView& entry : sources_.targets_metadata()) {
-    if (limit >= 0 && count >= limit) break;
+    // The limit is looked at between targets, so that the last one is shown whole.
+    if (limit >= 0 && count >= limit && entry.target_labels != target) break;
+    target = entry.target_labels;
     const Labels labels = VisibleLabels(entry.target_labels);
     if (!MatchesAll(matchers, labels)) continue;
     if (!metric.empty() && entry.metric != metric) continue;
@@ -173,7 +175,9 @@ Status Api::MetricMetadata(Call& call) {
     json.Key(name).BeginArray();
     for (const Metadata& metadata : entries) {
       json.BeginObject();
-      WriteMetadataFields(json, metadata);
+      json.Key("type").String(MetricTypeName(metadata.type));
+      json.Key("unit").String(metadata.unit);
+      json.Key("help").String(metadata.help);
       json.EndObject();
     }
     json.EndArray();

@@ -15,26 +15,33 @@ constexpr std::string_view kAgentPages[] = {"/agent"};
 constexpr std::string_view kCommonPages[] = {
     "/config", "/flags", "/service-discovery", "/alertmanager-discovery", "/status", "/targets"};
 
-std::string HtmlEscape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '&': out += "&amp;"; break;
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out.push_back(c);
-    }
-  }
-  return out;
-}
-
 void ReplaceAll(std::string* text, std::string_view from, std::string_view to) {
   for (size_t at = text->find(from); at != std::string::npos;
        at = text->find(from, at + to.size())) {
     text->replace(at, from.size(), to);
   }
+}
+
+// Go's profiles have no meaning here; what people look for first is answered, the rest explained.
+void ServeDebug(net::HttpExchange& exchange, std::string_view subpath) {
+  if (subpath == "/pprof") {
+    RespondRedirect(exchange, 301, exchange.request().path + "/");
+    return;
+  }
+  if (!subpath.starts_with("/pprof/")) {
+    RespondPlain(exchange, 404, "404 page not found");
+    return;
+  }
+  if (subpath == "/pprof/cmdline") {
+    const Result<std::string> line = FileSystem::Posix().ReadAll("/proc/self/cmdline");
+    std::string text = line.ok() ? *line : std::string();
+    if (text.ends_with('\0')) text.pop_back();
+    RespondPlain(exchange, 200, text);
+    return;
+  }
+  RespondPlain(exchange, 501,
+               "this server is not a Go program and has no pprof profiles; "
+               "profile its process with perf instead");
 }
 
 }  // namespace
@@ -106,20 +113,56 @@ void WebServer::AddLifecycle(const std::string& prefix) {
                      query_pool_.Submit([this, exchange] { hooks_.federate(exchange); });
                    });
   }
-  router_.Handle({"GET"}, prefix + "/consoles/*file",
-                 [](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
-                   RespondPlain(*exchange, 404, "console templates are not supported yet");
+  if (hooks_.console) {
+    router_.Handle(
+        {"GET"}, prefix + "/consoles/*filepath",
+        [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters& parameters) {
+          if (api_.RefuseUnready(*exchange)) return;
+          query_pool_.Submit([this, exchange, path = parameters[0].second] {
+            exchange->Respond(hooks_.console(path, exchange->request().query));
+          });
+        });
+  }
+  router_.Handle({"GET", "POST"}, prefix + "/debug/*subpath",
+                 [](std::shared_ptr<net::HttpExchange> exchange, const PathParameters& parameters) {
+                   ServeDebug(*exchange, parameters[0].second);
                  });
+  AddReceivers(prefix);
+}
+
+// Where remote writers and readers knock. Without a hook the answer says why nobody opens.
+void WebServer::AddReceivers(const std::string& prefix) {
+  struct Receiver {
+    std::string path;
+    bool enabled;
+    std::string flag_text;
+  };
+  for (const Receiver& receiver :
+       {Receiver{"/write", options_.remote_write_receiver,
+                 "remote write receiver needs to be enabled with "
+                 "--web.enable-remote-write-receiver"},
+        Receiver{"/otlp/v1/metrics", options_.otlp_receiver,
+                 "otlp write receiver needs to be enabled with --web.enable-otlp-receiver"},
+        Receiver{"/read", true, ""}}) {
+    router_.Handle(
+        {"POST"}, prefix + "/api/v1" + receiver.path,
+        [this, receiver](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+          if (api_.RefuseUnready(*exchange)) return;
+          if (!receiver.enabled) {
+            RespondPlain(*exchange, 404, receiver.flag_text);
+            return;
+          }
+          RespondPlain(*exchange, 501, receiver.path + " is not supported yet");
+        });
+  }
 }
 
 void WebServer::AddPages(const std::string& prefix) {
-  const auto redirect = [this](const std::string& path, const std::string& to, bool keep_query) {
-    router_.Handle(
-        {"GET"}, path,
-        [to, keep_query](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
-          const std::string& query = exchange->request().query;
-          RespondRedirect(*exchange, 302, keep_query && !query.empty() ? to + "?" + query : to);
-        });
+  const auto redirect = [this](const std::string& path, const std::string& to) {
+    router_.Handle({"GET"}, path,
+                   [to](std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                     RespondRedirect(*exchange, 302, to);
+                   });
   };
   const auto page = [&](std::string_view path) {
     router_.Handle({"GET"}, prefix + std::string(path),
@@ -127,12 +170,16 @@ void WebServer::AddPages(const std::string& prefix) {
                      ServePage(*exchange);
                    });
   };
-  if (!prefix.empty()) redirect("/", prefix, false);
+  if (!prefix.empty()) redirect("/", prefix);
   const std::string first = options_.agent ? "/agent" : options_.first_page;
-  redirect(prefix + "/", options_.external_path + first, false);
-  if (!prefix.empty()) redirect(prefix, options_.external_path + first, false);
+  redirect(prefix + "/", options_.external_path + first);
+  if (!prefix.empty()) redirect(prefix, options_.external_path + first);
   if (!options_.agent) {
-    redirect(prefix + "/graph", options_.external_path + "/query", true);
+    router_.Handle({"GET"}, prefix + "/graph",
+                   [to = options_.external_path + "/query?"](
+                       std::shared_ptr<net::HttpExchange> exchange, const PathParameters&) {
+                     RespondRedirect(*exchange, 302, to + exchange->request().query);
+                   });
     for (const std::string_view path : kServerPages) page(path);
   } else {
     for (const std::string_view path : kAgentPages) page(path);
@@ -140,7 +187,7 @@ void WebServer::AddPages(const std::string& prefix) {
   for (const std::string_view path : kCommonPages) page(path);
 
   router_.Handle(
-      {"GET"}, prefix + "/assets/*file",
+      {"GET"}, prefix + "/assets/*filepath",
       [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters& parameters) {
         ServeAsset(*exchange, "assets" + parameters[0].second);
       });
@@ -151,7 +198,7 @@ void WebServer::AddPages(const std::string& prefix) {
   }
   if (!options_.user_assets.empty()) {
     router_.Handle(
-        {"GET"}, prefix + "/user/*file",
+        {"GET"}, prefix + "/user/*filepath",
         [this](std::shared_ptr<net::HttpExchange> exchange, const PathParameters& parameters) {
           light_pool_.Submit(
               [this, exchange, path = parameters[0].second] { ServeUserAsset(*exchange, path); });
@@ -175,7 +222,7 @@ void WebServer::ServePage(net::HttpExchange& exchange) const {
   net::HttpResponse response;
   response.headers.Add("Content-Type", std::string(index->content_type));
   response.body = Unpack(*index);
-  ReplaceAll(&response.body, "CONSOLES_LINK_PLACEHOLDER", "");
+  ReplaceAll(&response.body, "CONSOLES_LINK_PLACEHOLDER", HtmlEscape(options_.consoles_link));
   ReplaceAll(&response.body, "TITLE_PLACEHOLDER", HtmlEscape(options_.page_title));
   ReplaceAll(&response.body, "AGENT_MODE_PLACEHOLDER", options_.agent ? "true" : "false");
   ReplaceAll(&response.body, "READY_PLACEHOLDER", api_.ready() ? "true" : "false");
@@ -204,27 +251,6 @@ void WebServer::ServeAsset(net::HttpExchange& exchange, std::string_view path) c
   } else {
     response.body = Unpack(*asset);
   }
-  exchange.Respond(std::move(response));
-}
-
-void WebServer::ServeUserAsset(net::HttpExchange& exchange, std::string_view path) const {
-  // A path that climbs out of the folder is no path of ours.
-  for (const std::string_view part : Split(path, '/')) {
-    if (part == "..") {
-      RespondPlain(exchange, 404, "404 page not found");
-      return;
-    }
-  }
-  Result<std::string> contents =
-      FileSystem::Posix().ReadAll(options_.user_assets + std::string(path));
-  if (!contents.ok()) {
-    RespondPlain(exchange, 404, "404 page not found");
-    return;
-  }
-  net::HttpResponse response;
-  response.headers.Add("Content-Type", path.ends_with(".html") ? "text/html; charset=utf-8"
-                                                               : "application/octet-stream");
-  response.body = *std::move(contents);
   exchange.Respond(std::move(response));
 }
 

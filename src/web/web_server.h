@@ -25,6 +25,10 @@ struct WebOptions {
   std::string first_page = "/query";  // Where / leads.
   bool enable_lifecycle = false;
   bool agent = false;
+  bool remote_write_receiver = false;
+  bool otlp_receiver = false;
+  // The page that the UI links as "Consoles"; empty: none.
+  std::string consoles_link;
   int64_t lookback_delta_nanos = 0;
 };
 
@@ -37,6 +41,8 @@ struct WebHooks {
   std::function<void(net::HttpExchange&)> metrics;
   // Answers /federate once ready.
   std::function<void(std::shared_ptr<net::HttpExchange>)> federate;
+  // A console template: path below /consoles ("/node.html") and the URL's query.
+  std::function<net::HttpResponse(const std::string& path, const std::string& query)> console;
   // Told of every answer: the route's pattern, status, seconds, bytes. Any thread.
   std::function<void(const std::string& handler, int status, double seconds, size_t bytes)> observe;
 };
@@ -54,6 +60,7 @@ class WebServer {
  private:
   void AddLifecycle(const std::string& prefix);
   void AddPages(const std::string& prefix);
+  void AddReceivers(const std::string& prefix);
   void ServePage(net::HttpExchange& exchange) const;
   void ServeAsset(net::HttpExchange& exchange, std::string_view path) const;
   void ServeUserAsset(net::HttpExchange& exchange, std::string_view path) const;
