@@ -236,6 +236,16 @@ FileSystem& FileSystem::Posix() {
   return file_system;
 }
 
+Status FileSystem::CreateDirectoriesDurably(const std::string& path) {
+  std::string trimmed = path;
+  while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  if (trimmed.empty() || Exists(trimmed)) return {};
+  const std::string parent = DirName(trimmed);
+  NARTHEX_RETURN_IF_ERROR(CreateDirectoriesDurably(parent));
+  NARTHEX_RETURN_IF_ERROR(CreateDirectories(trimmed));
+  return SyncDirectory(parent);
+}
+
 Status FileSystem::WriteAtomically(const std::string& path, std::string_view contents) {
   const std::string temporary = path + ".tmp";
   {

@@ -60,6 +60,9 @@ class FileSystem {
   virtual Status SyncDirectory(const std::string& path) = 0;
 
   bool Exists(const std::string& path) { return Stat(path).ok(); }
+  // Makes what is missing of the path and syncs the folders that hold it, so that a loss of power
+  // does not take away what is put there afterwards.
+  Status CreateDirectoriesDurably(const std::string& path);
   // Temporary file, sync, rename, sync of the folder.
   Status WriteAtomically(const std::string& path, std::string_view contents);
 

@@ -64,7 +64,7 @@ std::string ParseEntry(std::string_view data, uint64_t start, uint64_t file_end,
 Result<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Open(FileSystem& files,
                                                              const std::string& directory,
                                                              const HeadChunkOptions& options) {
-  NARTHEX_RETURN_IF_ERROR(files.CreateDirectories(directory));
+  NARTHEX_RETURN_IF_ERROR(files.CreateDirectoriesDurably(directory));
   std::unique_ptr<HeadChunkFiles> opened(new HeadChunkFiles(files, directory, options));
   NARTHEX_RETURN_IF_ERROR(opened->MapExisting());
   return opened;

@@ -165,7 +165,13 @@ Status WriteBlock(FileSystem& files, const std::string& directory,
   Status status = WriteInto(files, temporary, sources, options, meta);
   if (status.ok() && meta->stats.samples > 0) {
     status = files.Rename(temporary, final_path);
-    if (status.ok()) return files.SyncDirectory(directory);
+    if (status.ok()) {
+      status = files.SyncDirectory(directory);
+      if (status.ok()) return {};
+      // A block whose name may be gone tomorrow is not one. Back in one step, so that no half of it
+      // is ever seen.
+      NARTHEX_RETURN_IF_ERROR(files.Rename(final_path, temporary));
+    }
   }
   Status removed = files.RemoveAll(temporary);
   return status.ok() ? removed : status;

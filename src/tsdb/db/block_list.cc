@@ -160,6 +160,20 @@ Status BlockList::Remove(const std::string& path) {
   return files_.RemoveAll(hidden);
 }
 
+// What an earlier call could not remove wholly.
+void BlockList::RemoveHidden() {
+  const Result<std::vector<FileInfo>> entries = files_.List(directory_);
+  if (!entries.ok()) return;
+  for (const FileInfo& entry : *entries) {
+    const std::string_view name = entry.name;
+    if (!entry.is_directory || !name.ends_with(kDeletionSuffix) ||
+        !Ulid::Parse(name.substr(0, name.size() - kDeletionSuffix.size())).has_value()) {
+      continue;
+    }
+    static_cast<void>(files_.RemoveAll(JoinPath(directory_, entry.name)).ok());
+  }
+}
+
 Status BlockList::Reload(const RetentionLimits& limits) {
   reloads_.fetch_add(1, std::memory_order_relaxed);
   Status status = ReloadOnce(limits);
@@ -207,8 +221,14 @@ Status BlockList::ReloadOnce(const RetentionLimits& limits) {
     blocks_ = std::move(kept);
   }
   if (mode_ == Mode::kReadOnly) return {};
+  RemoveHidden();
+  // The list stands by now, and what replaces these blocks is in it: a caller that took a failure
+  // here for one of its new block would remove the only copy.
   for (const std::string& path : removed) {
-    NARTHEX_RETURN_IF_ERROR(Remove(path).WithPrefix("delete block: "));
+    if (const Status status = Remove(path); !status.ok()) {
+      LOG_ERROR("Deleting an obsolete block failed; it is tried again", {"block", path},
+                {"err", status.message()});
+    }
   }
   return {};
 }

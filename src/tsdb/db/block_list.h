@@ -41,7 +41,11 @@ class BlockList {
   BlockList(FileSystem& files, std::string directory, std::function<uint64_t()> head_bytes,
             Mode mode = Mode::kOwner);
 
+  // Fails when the folder cannot be looked through; the list is then as before. What must go and
+  // cannot be removed is tried again at the next call.
   Status Reload(const RetentionLimits& limits);
+  // Takes a block's folder out of sight in one step, then removes it. For blocks not in the list.
+  Status Remove(const std::string& path);
   std::shared_ptr<const Blocks> Snapshot() const;
 
   // End of the newest block that was cut from the head in order: samples before it need no replay.
@@ -62,7 +66,7 @@ class BlockList {
   Result<Found> Scan() const;
   // Positions in `blocks` that must go.
   std::set<Ulid> Deletable(const Blocks& blocks, const RetentionLimits& limits);
-  Status Remove(const std::string& path);
+  void RemoveHidden();
   void WarnOfOverlaps(const Blocks& blocks);
 
   FileSystem& files_;

@@ -62,7 +62,7 @@ Db::Impl::~Impl() {
 }
 
 Status Db::Impl::PrepareDirectory() {
-  NARTHEX_RETURN_IF_ERROR(files.CreateDirectories(options.path));
+  NARTHEX_RETURN_IF_ERROR(files.CreateDirectoriesDurably(options.path));
   NARTHEX_TRY(const std::vector<FileInfo> entries, files.List(options.path));
   for (const FileInfo& entry : entries) {
     if (!entry.is_directory || !Ulid::Parse(entry.name).has_value()) continue;

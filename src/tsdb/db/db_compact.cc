@@ -54,7 +54,7 @@ Status Db::Impl::CompactHeadRange(int64_t mint_ms, int64_t maxt_ms) {
              {"duration", FormatGoDuration(MonotonicNanos() - start)});
     if (Status status = blocks->Reload(Limits()); !status.ok()) {
       // Nobody may see half of the move: the head keeps its samples and the block goes.
-      static_cast<void>(files.RemoveAll(JoinPath(options.path, meta.ulid.ToString())));
+      static_cast<void>(blocks->Remove(JoinPath(options.path, meta.ulid.ToString())));
       return status.WithPrefix("reloadBlocks blocks: ");
     }
   }
@@ -80,7 +80,7 @@ Status Db::Impl::CompactLate() {
     if (status.ok()) status = blocks->Reload(Limits());
     if (!status.ok()) {
       for (const std::string& name : made) {
-        static_cast<void>(files.RemoveAll(JoinPath(options.path, name)));
+        static_cast<void>(blocks->Remove(JoinPath(options.path, name)));
       }
       return status.WithPrefix("compact ooo head: ");
     }
@@ -170,7 +170,7 @@ Status Db::Impl::CompactBlocks() {
     compactions.fetch_add(1, std::memory_order_relaxed);
     if (Status status = blocks->Reload(Limits()); !status.ok()) {
       if (made->has_value()) {
-        static_cast<void>(files.RemoveAll(JoinPath(options.path, (*made)->ToString())));
+        static_cast<void>(blocks->Remove(JoinPath(options.path, (*made)->ToString())));
       }
       return status.WithPrefix("reloadBlocks after compact: ");
     }

@@ -260,6 +260,9 @@ class Head {
   void EvictReplayed(uint64_t ref);
   void AddTombstone(uint64_t ref, std::pair<int64_t, int64_t> interval);
 
+  // Writes records of late samples, those first that could not be written before.
+  Status LogLate(std::vector<std::string> records);
+
   uint64_t OpenEpoch();
   void CloseEpoch(uint64_t epoch);
   std::unique_ptr<AppendBuffers> TakeBuffers();
@@ -320,6 +323,9 @@ class Head {
 
   mutable std::mutex tombstones_mutex_;
   HashMap<uint64_t, std::vector<std::pair<int64_t, int64_t>>> tombstones_;
+
+  std::mutex late_log_mutex_;
+  std::vector<std::string> late_unlogged_;  // Records that the WBL refused, in order.
 
   mutable std::mutex metadata_mutex_;
   HashMap<uint64_t, Metadata> metadata_;

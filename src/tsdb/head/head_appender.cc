@@ -560,6 +560,7 @@ bool HeadAppender::ApplyLate(const S& sample, Slab& slab, uint16_t index, WblBat
   if (!inserted.ok()) {
     LOG_ERROR("Failed to write out-of-order samples to a chunk file",
               {"err", inserted.status().message()});
+    if (late_error_.ok()) late_error_ = inserted.status();
     return false;
   }
   if (*inserted) wbl.Add(sample);
@@ -680,10 +681,13 @@ Status HeadAppender::Commit() {
   }
   if (counts.min_ms <= counts.max_ms) head_->WidenTimes(counts.min_ms, counts.max_ms);
   head_->isolation_.EndCommit(commit.id);
-  if (const Status logged = wbl.Write(head_->wbl_.load()); !logged.ok()) {
-    // The samples are in memory already: taking the commit back would be the greater lie.
-    LOG_ERROR("Failed to log out of order samples into the WAL", {"err", logged.message()});
+  Status late = head_->LogLate(wbl.Take());
+  if (!late.ok()) {
+    // The samples are in memory and stay there; they are logged with what comes next. But nobody
+    // may rely on them yet, so the commit says that it failed.
+    LOG_ERROR("Failed to log out of order samples into the WAL", {"err", late.message()});
   }
+  if (late.ok()) late = std::exchange(late_error_, {});
 
   HeadCounters& c = head_->counters_;
   c.floats_appended.fetch_add(static_cast<uint64_t>(counts.floats), std::memory_order_relaxed);
@@ -695,7 +699,7 @@ Status HeadAppender::Commit() {
                                        std::memory_order_relaxed);
   head_->AddTally(appender.tally());
   Close();
-  return {};
+  return late.WithPrefix("write to WBL: ");
 }
 
 Status HeadAppender::Rollback() {

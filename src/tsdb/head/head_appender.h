@@ -108,6 +108,7 @@ class HeadAppender : public storage::Appender {
   AppendBounds bounds_;
   bool started_ = false;
   bool closed_ = false;
+  Status late_error_;  // Of the first late sample that could not be taken.
   uint64_t epoch_ = 0;
   int64_t registered_bound_ = 0;
   std::unique_ptr<AppendBuffers> buffers_;

@@ -2,6 +2,7 @@
 // compaction.
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -47,9 +48,13 @@ Result<bool> Head::AppendLate(Slab& slab, uint16_t index, uint64_t ref, OutOfOrd
     slab.hot[index].flags |= kHasOutOfOrder;
   }
   if (entry->open.size() >= kLateSamplesMax && head_chunks_ != nullptr) {
-    NARTHEX_TRY(const std::vector<uint64_t> refs, MapLateSamples(slab, index, ref));
-    if (wbl != nullptr) wbl->AddMarkers(ref, refs);
-    counters_.chunks_created.fetch_add(1, std::memory_order_relaxed);
+    const Result<std::vector<uint64_t>> refs = MapLateSamples(slab, index, ref);
+    if (refs.ok()) {
+      if (wbl != nullptr) wbl->AddMarkers(ref, *refs);
+      counters_.chunks_created.fetch_add(1, std::memory_order_relaxed);
+    } else if (entry->open.size() >= kLateSamplesBound) {
+      return refs.status();
+    }  // Else a full disk: they stay in memory, and the next sample tries again.
   } else if (entry->open.empty()) {
     if (wbl != nullptr) wbl->AddMarkers(ref, {});
     counters_.chunks_created.fetch_add(1, std::memory_order_relaxed);
@@ -64,10 +69,25 @@ Result<bool> Head::AppendLate(Slab& slab, uint16_t index, uint64_t ref, OutOfOrd
   return true;
 }
 
+Status Head::LogLate(std::vector<std::string> records) {
+  Wal* wbl = wbl_.load();
+  if (wbl == nullptr) return {};
+  const std::lock_guard lock(late_log_mutex_);
+  // As many as there are late samples in memory: those bound it.
+  late_unlogged_.insert(late_unlogged_.end(), std::make_move_iterator(records.begin()),
+                        std::make_move_iterator(records.end()));
+  if (late_unlogged_.empty()) return {};
+  const std::vector<std::string_view> views(late_unlogged_.begin(), late_unlogged_.end());
+  NARTHEX_RETURN_IF_ERROR(wbl->Log(views));
+  late_unlogged_.clear();
+  return {};
+}
+
 Result<Head::LateSnapshot> Head::PrepareLateCompaction() {
   const std::lock_guard maintenance(maintenance_mutex_);
   LateSnapshot snapshot;
   if (Wal* wbl = wbl_.load(); wbl != nullptr) {
+    NARTHEX_RETURN_IF_ERROR(LogLate({}));
     // What is logged from here on belongs to samples that this compaction does not take.
     NARTHEX_TRY(snapshot.wbl_segment, wbl->NextSegment());
   }

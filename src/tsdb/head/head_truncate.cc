@@ -28,13 +28,15 @@ Status Head::MapFullChunks() {
     const std::lock_guard lock(epoch_mutex_);
     ++epoch_;
   }
+  NARTHEX_RETURN_IF_ERROR(LogLate({}));
   const std::lock_guard maintenance(maintenance_mutex_);
   return MapFullChunksLocked();
 }
 
 Status Head::Close() {
+  Status status = LogLate({});
   const std::lock_guard maintenance(maintenance_mutex_);
-  Status status = MapFullChunksLocked();
+  if (Status mapped = MapFullChunksLocked(); status.ok()) status = std::move(mapped);
   if (head_chunks_ != nullptr) {
     if (Status closed = head_chunks_->Close(); status.ok()) status = std::move(closed);
   }

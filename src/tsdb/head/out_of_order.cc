@@ -132,11 +132,9 @@ void WblBatch::Collect() {
   float_histograms_.clear();
 }
 
-Status WblBatch::Write(Wal* wbl) {
+std::vector<std::string> WblBatch::Take() {
   Collect();
-  if (wbl == nullptr || records_.empty()) return {};
-  const std::vector<std::string_view> views(records_.begin(), records_.end());
-  return wbl->Log(views);
+  return std::exchange(records_, {});
 }
 
 }  // namespace narthex::tsdb

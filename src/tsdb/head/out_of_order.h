@@ -27,6 +27,8 @@
 namespace narthex::tsdb {
 
 inline constexpr size_t kLateSamplesMax = 32;
+// While they cannot be written.
+inline constexpr size_t kLateSamplesBound = 1024;
 
 struct OutOfOrderSample {
   int64_t timestamp_ms = 0;
@@ -59,7 +61,8 @@ class WblBatch {
   void Add(const WalSample& sample) { floats_.push_back(sample); }
   void Add(const WalHistogram& sample) { histograms_.push_back(sample); }
   void Add(const WalFloatHistogram& sample) { float_histograms_.push_back(sample); }
-  Status Write(Wal* wbl);
+  // What was added, as records of the log; the batch is empty then.
+  std::vector<std::string> Take();
 
  private:
   void Collect();

@@ -55,10 +55,11 @@ Result<std::unique_ptr<Wal>> Wal::Open(FileSystem& files, const std::string& dir
   if (options.segment_bytes == 0 || options.segment_bytes % kWalPageBytes != 0) {
     return MakeError(ErrorCode::kInvalidInput, "invalid segment size");
   }
-  NARTHEX_RETURN_IF_ERROR(files.CreateDirectories(directory));
+  NARTHEX_RETURN_IF_ERROR(files.CreateDirectoriesDurably(directory));
   NARTHEX_TRY(const std::vector<WalSegment> segments, ListWalSegments(files, directory));
   std::unique_ptr<Wal> wal(new Wal(files, directory, options));
   NARTHEX_RETURN_IF_ERROR(wal->OpenSegment(segments.empty() ? 0 : segments.back().index + 1));
+  NARTHEX_RETURN_IF_ERROR(files.SyncDirectory(directory));
   return wal;
 }
 
@@ -81,7 +82,8 @@ Status Wal::OpenSegment(int index) {
 Status Wal::Flush() {
   if (pending_.empty()) return {};
   const uint64_t pages_before = written_ / kWalPageBytes;
-  if (Status status = file_->Append(pending_); !status.ok()) {
+  // At its place: an attempt that failed in the middle has moved the end of the file.
+  if (Status status = file_->WriteAt(written_, pending_); !status.ok()) {
     pending_.clear();
     // Part of it may be in the file; what follows it would be unreadable.
     if (Status cut = file_->Truncate(written_); !cut.ok()) {
@@ -121,6 +123,8 @@ void Wal::SyncInBackground(std::unique_ptr<WritableFile> file) {
   background_ = std::thread([this, done = std::shared_ptr<WritableFile>(std::move(file))] {
     Status status = done->Sync();
     if (status.ok()) status = done->Close();
+    // The name of the segment that follows.
+    if (status.ok()) status = files_.SyncDirectory(directory_);
     background_status_ = std::move(status);
   });
 }
