@@ -169,7 +169,10 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   BatchFolder folder(*source, &projection, steps_, query_->pool);
   NARTHEX_RETURN_IF_ERROR(CheckDense(folder.groups()));
   folder.Start(expr.op, expr.expr->position);
-  const auto fold = [&] { return folder.Fold(&query_->annotations); };
+  // Of annotations with one text the last one's position counts: all of the argument's come first,
+  // even if the folding of one batch is done before the next batch is read.
+  Annotations notes;
+  const auto fold = [&] { return folder.Fold(&notes); };
   if (streams) {
     NARTHEX_RETURN_IF_ERROR(Drain(
         *source,
@@ -187,7 +190,8 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   }
   Value value;
   value.type = ValueType::kVector;
-  value.vector = folder.Finish(projection, parameter, &query_->annotations);
+  value.vector = folder.Finish(projection, parameter, &notes);
+  query_->annotations.Merge(notes);
   query_->current_samples = before;
   NARTHEX_RETURN_IF_ERROR(Hold(SampleCount(value.vector)));
   return value;

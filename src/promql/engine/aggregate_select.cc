@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "promql/engine/evaluator.h"
+#include "promql/engine/pattern_sort.h"
 #include "util/numbers.h"
 
 namespace narthex::promql {
@@ -63,13 +64,11 @@ class BestHeap {
   }
   // Best first.
   const std::vector<Element>& Sorted() {
-    std::stable_sort(elements_.begin(), elements_.end(),
-                     [this](const Element& a, const Element& b) {
-                       if (std::isnan(a.value) || std::isnan(b.value)) {
-                         return !std::isnan(a.value) && std::isnan(b.value);
-                       }
-                       return reverse_ ? a.value < b.value : a.value > b.value;
-                     });
+    if (elements_.size() > 1) {
+      PatternSort(&elements_, [this](const Element& a, const Element& b) {
+        return std::isnan(b.value) || (reverse_ ? a.value < b.value : a.value > b.value);
+      });
+    }
     return elements_;
   }
   const std::vector<Element>& elements() const { return elements_; }

@@ -26,6 +26,12 @@ std::string Rfc3339Seconds(int64_t time_ms) {
   return FormatRfc3339Nano(time_ms / 1000 * kNanosPerSecond);
 }
 
+std::string MonotonicityText(std::string_view metric) {
+  return "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
+         "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)" +
+         ForMetric(metric);
+}
+
 }  // namespace
 
 std::string ForMetric(std::string_view metric) {
@@ -49,12 +55,7 @@ void Annotations::Add(std::string text, const Entry& entry) {
   if (entry.kind == Kind::kOverlap) {
     old.count += entry.count;
   } else if (entry.kind == Kind::kMonotonicity) {
-    old.count += entry.count;
-    old.time_min_ms = std::min(old.time_min_ms, entry.time_min_ms);
-    old.time_max_ms = std::max(old.time_max_ms, entry.time_max_ms);
-    old.bucket_min = std::min(old.bucket_min, entry.bucket_min);
-    old.bucket_max = std::max(old.bucket_max, entry.bucket_max);
-    old.diff_max = std::max(old.diff_max, entry.diff_max);
+    old.fix.Add(entry.fix);
   } else {
     old = entry;
   }
@@ -119,21 +120,23 @@ void Annotations::StartTimeOverlap(std::string_view metric, PositionRange positi
       {.warning = true, .kind = Kind::kOverlap, .position = position, .count = 1});
 }
 
+void MonotonicityFix::Add(const MonotonicityFix& other) {
+  samples += other.samples;
+  time_min_ms = std::min(time_min_ms, other.time_min_ms);
+  time_max_ms = std::max(time_max_ms, other.time_max_ms);
+  bucket_min = std::min(bucket_min, other.bucket_min);
+  bucket_max = std::max(bucket_max, other.bucket_max);
+  diff_max = std::max(diff_max, other.diff_max);
+}
+
 void Annotations::ForcedMonotonicity(std::string_view metric, PositionRange position,
-                                     int64_t time_ms, double bucket_min, double bucket_max,
-                                     double diff_max) {
-  Add("PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
-      "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)" +
-          ForMetric(metric),
-      {.warning = false,
-       .kind = Kind::kMonotonicity,
-       .position = position,
-       .count = 1,
-       .time_min_ms = time_ms,
-       .time_max_ms = time_ms,
-       .bucket_min = bucket_min,
-       .bucket_max = bucket_max,
-       .diff_max = diff_max});
+                                     const MonotonicityFix& fix) {
+  Add(MonotonicityText(metric),
+      {.warning = false, .kind = Kind::kMonotonicity, .position = position, .fix = fix});
+}
+
+bool Annotations::HasForcedMonotonicity(std::string_view metric) const {
+  return entries_.contains(MonotonicityText(metric));
 }
 
 void Annotations::Merge(const Annotations& other) {
@@ -153,9 +156,9 @@ std::vector<std::string> Annotations::Render(bool warnings, std::string_view que
       full += fmt::format(
           ", from buckets {} to {}, with a max diff of {}, over {} samples from {} "
           "to {}",
-          FormatFloatG(entry.bucket_min), FormatFloatG(entry.bucket_max),
-          FormatFloatGPrecision(entry.diff_max, 2), entry.count, Rfc3339Seconds(entry.time_min_ms),
-          Rfc3339Seconds(entry.time_max_ms));
+          FormatFloatG(entry.fix.bucket_min), FormatFloatG(entry.fix.bucket_max),
+          FormatFloatGPrecision(entry.fix.diff_max, 2), static_cast<int64_t>(entry.fix.samples),
+          Rfc3339Seconds(entry.fix.time_min_ms), Rfc3339Seconds(entry.fix.time_max_ms));
     } else if (entry.kind == Kind::kOverlap && entry.count > 1) {
       full += fmt::format(" ({} occurrences)", entry.count);
     }

@@ -18,6 +18,19 @@ namespace narthex::promql {
 
 enum class HistogramOperation : uint8_t { kAddition, kSubtraction, kAggregation };
 
+// What forced monotonicity did, over some samples.
+struct MonotonicityFix {
+  uint64_t samples = 0;
+  int64_t time_min_ms = 0;
+  int64_t time_max_ms = 0;
+  double bucket_min = 0;
+  double bucket_max = 0;
+  double diff_max = 0;
+
+  // Joins the extremes and adds the samples, modulo 2^64.
+  void Add(const MonotonicityFix& other);
+};
+
 class Annotations {
  public:
   // `text` has no "PromQL warning: " in front.
@@ -35,8 +48,9 @@ class Annotations {
   void MismatchedCustomBuckets(HistogramOperation operation, PositionRange position);
   void InvalidQuantile(double quantile, PositionRange position);
   void StartTimeOverlap(std::string_view metric, PositionRange position);
-  void ForcedMonotonicity(std::string_view metric, PositionRange position, int64_t time_ms,
-                          double bucket_min, double bucket_max, double diff_max);
+  void ForcedMonotonicity(std::string_view metric, PositionRange position,
+                          const MonotonicityFix& fix);
+  bool HasForcedMonotonicity(std::string_view metric) const;
 
   void Merge(const Annotations& other);
   bool empty() const { return entries_.empty(); }
@@ -51,12 +65,8 @@ class Annotations {
     bool warning = false;
     Kind kind = Kind::kText;
     PositionRange position;
-    int64_t count = 0;  // Samples or occurrences.
-    int64_t time_min_ms = 0;
-    int64_t time_max_ms = 0;
-    double bucket_min = 0;
-    double bucket_max = 0;
-    double diff_max = 0;
+    int64_t count = 0;  // Of overlaps.
+    MonotonicityFix fix = {};
   };
   void Add(std::string text, const Entry& entry);
   std::vector<std::string> Render(bool warnings, std::string_view query) const;

@@ -185,7 +185,7 @@ Status GroupFold::Add(size_t group, const StepColumn& column, std::string_view m
       AddFloat(At(group, step), 0, first);
     } else if (KeepsHistograms(op_)) {
       seen_word |= bit;
-      NARTHEX_RETURN_IF_ERROR(AddHistogram(group, step, *histogram, metric, annotations));
+      NARTHEX_RETURN_IF_ERROR(AddHistogram(group, step, first, *histogram, metric, annotations));
     } else {
       annotations->Info(
           "ignored histogram in " + std::string(AggregateOpName(op_)) + " aggregation", position_);
@@ -194,18 +194,20 @@ Status GroupFold::Add(size_t group, const StepColumn& column, std::string_view m
   return {};
 }
 
-Status GroupFold::AddHistogram(size_t group, size_t step, const FloatHistogram& histogram,
-                               std::string_view metric, Annotations* annotations) {
+Status GroupFold::AddHistogram(size_t group, size_t step, bool first,
+                               const FloatHistogram& histogram, std::string_view metric,
+                               Annotations* annotations) {
   std::unique_ptr<HistogramCell>& slot = (*cells_[group])[step];
   if (slot == nullptr) {
     slot = std::make_unique<HistogramCell>();
+    slot->after_float = !first;
     slot->value = histogram;
     slot->count = 1;
     slot->reset = histogram.counter_reset_hint == CounterResetHint::kReset;
     slot->not_reset = histogram.counter_reset_hint == CounterResetHint::kNotReset;
     return {};
   }
-  if (slot->incompatible) return {};
+  if (slot->incompatible || slot->after_float) return {};
   ++slot->count;
   slot->reset = slot->reset || histogram.counter_reset_hint == CounterResetHint::kReset;
   slot->not_reset = slot->not_reset || histogram.counter_reset_hint == CounterResetHint::kNotReset;

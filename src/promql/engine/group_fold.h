@@ -39,6 +39,7 @@ class GroupFold {
     double count = 0;  // Of all samples, for avg.
     bool incremental = false;
     bool incompatible = false;
+    bool after_float = false;  // The result is lost already: nothing is added, nothing noted.
     bool reset = false;
     bool not_reset = false;
   };
@@ -48,7 +49,7 @@ class GroupFold {
   void AddFloats(size_t group, const StepColumn& column, size_t begin, size_t end);
   void AddFloat(size_t cell, double value, bool first);
   void AddAvg(size_t cell, double value, bool first);
-  Status AddHistogram(size_t group, size_t step, const FloatHistogram& histogram,
+  Status AddHistogram(size_t group, size_t step, bool first, const FloatHistogram& histogram,
                       std::string_view metric, Annotations* annotations);
   Status FoldHistogram(HistogramCell* cell, const FloatHistogram& histogram,
                        std::string_view metric, Annotations* annotations);

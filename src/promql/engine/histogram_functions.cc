@@ -1,6 +1,9 @@
 // histogram_*() functions over native and classic histograms.
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "promql/engine/evaluator.h"
 #include "promql/engine/quantile.h"
@@ -146,6 +149,59 @@ class HistogramInput {
   std::vector<Group> groups_;
 };
 
+// The fixes of forced monotonicity in one call, step by step.
+//
+// Upstream merges what a call has collected so far into itself at every step, so that the number
+// of samples it tells doubles with each step after the first fix, and wraps around. Where an
+// argument brought the same info along, the call's own sum is added at every step instead.
+class MonotonicityFixes {
+ public:
+  void Add(std::string_view metric, size_t step, int64_t time_ms,
+           const BucketQuantileResult& result) {
+    if (!result.forced_monotonic) return;
+    const MonotonicityFix fix{.samples = 1,
+                              .time_min_ms = time_ms,
+                              .time_max_ms = time_ms,
+                              .bucket_min = result.bucket_min,
+                              .bucket_max = result.bucket_max,
+                              .diff_max = result.diff_max};
+    const auto [at, first] = by_metric_.try_emplace(std::string(metric), Fixes{fix, {}});
+    if (!first) at->second.joined.Add(fix);
+    ++at->second.samples[step];
+  }
+
+  void Tell(size_t steps, PositionRange position, const Annotations& arguments,
+            Annotations* annotations) const {
+    for (const auto& [metric, fixes] : by_metric_) {
+      const bool told = arguments.HasForcedMonotonicity(metric);
+      uint64_t own = 0;
+      uint64_t merged = 0;
+      bool begun = false;
+      for (size_t step = fixes.samples.begin()->first; step < steps; ++step) {
+        const auto here = fixes.samples.find(step);
+        if (here != fixes.samples.end()) own += here->second;
+        if (told) {
+          merged += own;
+        } else {
+          if (begun) own *= 2;
+          merged = own;
+        }
+        begun = true;
+      }
+      MonotonicityFix fix = fixes.joined;
+      fix.samples = merged;
+      annotations->ForcedMonotonicity(metric, position, fix);
+    }
+  }
+
+ private:
+  struct Fixes {
+    MonotonicityFix joined;
+    std::map<size_t, uint64_t> samples;  // By step.
+  };
+  std::map<std::string, Fixes> by_metric_;
+};
+
 }  // namespace
 
 // histogram_count, _sum, _avg, _stddev, _stdvar: native histograms only.
@@ -177,10 +233,14 @@ Result<Value> Evaluator::EvalHistogramFloat(const Call& call) {
 
 Result<Value> Evaluator::EvalHistogramQuantile(const Call& call) {
   const size_t before = query_->current_samples;
+  Annotations outside = std::exchange(query_->annotations, {});
   NARTHEX_TRY(const Value q, Eval(*call.arguments[0]));
   NARTHEX_TRY(const Value input, Eval(*call.arguments[1]));
+  const Annotations inside = std::exchange(query_->annotations, std::move(outside));
   const PositionRange position = call.arguments[1]->position;
   Annotations* annotations = &query_->annotations;
+  annotations->Merge(inside);
+  MonotonicityFixes fixes;
   for (const double quantile : q.scalar) {
     if (std::isnan(quantile) || quantile < 0 || quantile > 1) {
       annotations->InvalidQuantile(quantile, call.arguments[0]->position);
@@ -200,13 +260,11 @@ Result<Value> Evaluator::EvalHistogramQuantile(const Call& call) {
       labels,
       [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
         const BucketQuantileResult result = BucketQuantile(q.scalar[step], buckets);
-        if (result.forced_monotonic) {
-          annotations->ForcedMonotonicity(metric, position, grid_.TimeAt(step), result.bucket_min,
-                                          result.bucket_max, result.diff_max);
-        }
+        fixes.Add(metric, step, grid_.TimeAt(step), result);
         return result.value;
       },
       &output);
+  fixes.Tell(steps_, position, inside, annotations);
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 1);
 }
@@ -240,10 +298,12 @@ Result<Value> Evaluator::EvalHistogramFraction(const Call& call) {
 
 Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
   const size_t before = query_->current_samples;
+  Annotations outside = std::exchange(query_->annotations, {});
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   const std::string& label = call.arguments[1]->As<StringLiteral>().value;
   std::vector<std::vector<double>> quantiles;
   Annotations* annotations = &query_->annotations;
+  MonotonicityFixes fixes;
   for (size_t i = 2; i < call.arguments.size(); ++i) {
     NARTHEX_TRY(Value q, Eval(*call.arguments[i]));
     for (const double quantile : q.scalar) {
@@ -253,6 +313,8 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
     }
     quantiles.push_back(std::move(q.scalar));
   }
+  const Annotations inside = std::exchange(query_->annotations, std::move(outside));
+  annotations->Merge(inside);
   const PositionRange position = call.arguments[0]->position;
   const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
                                   annotations);
@@ -288,11 +350,7 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
           [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
             if (!same(q[step], value)) return 0.0;
             const BucketQuantileResult result = BucketQuantile(value, buckets);
-            if (result.forced_monotonic) {
-              annotations->ForcedMonotonicity(metric, position, grid_.TimeAt(step),
-                                              result.bucket_min, result.bucket_max,
-                                              result.diff_max);
-            }
+            fixes.Add(metric, step, grid_.TimeAt(step), result);
             return result.value;
           },
           &one);
@@ -304,6 +362,7 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
       }
     }
   }
+  fixes.Tell(steps_, position, inside, annotations);
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, quantiles.size());
 }

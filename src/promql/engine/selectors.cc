@@ -25,6 +25,7 @@ struct InstantShape {
   int64_t lookback_ms = 0;
   InstantKind kind = InstantKind::kSample;
   bool histogram_stats = false;
+  bool keep_metadata = false;  // Of timestamps: leave names on.
 
   int64_t ReferenceAt(size_t step) const { return at_ms.value_or(grid.TimeAt(step)) - offset_ms; }
 };
@@ -111,6 +112,7 @@ class InstantSource : public ColumnSource {
   size_t size() const override { return series_.size(); }
   const Labels& labels(size_t i) const override { return series_[i]->labels(); }
   bool drops_metadata() const override {
+    if (shape_.keep_metadata) return false;
     return shape_.kind == InstantKind::kTimestamp || shape_.kind == InstantKind::kStartTimestamp;
   }
   bool drop_name(size_t) const override { return drops_metadata(); }
@@ -235,6 +237,10 @@ Result<Value> Evaluator::EvalTimestamps(const Call& call, const VectorSelector& 
   // Upstream overwrites the offset when a fixed time is given.
   if (shape.at_ms.has_value()) shape.offset_ms = 0;
   NARTHEX_TRY(SeriesList series, Select(selector));
+  // Without start timestamps the samples are read all the same, but give nothing, not even series
+  // that may collide once their names are gone.
+  const bool known = !start || query_->start_timestamps;
+  shape.keep_metadata = !known;
   const InstantSource source(std::move(series), shape);
   NARTHEX_TRY(VectorValue vector, Materialize(source));
   query_->current_samples = before;
@@ -243,7 +249,7 @@ Result<Value> Evaluator::EvalTimestamps(const Call& call, const VectorSelector& 
   value.vector = std::move(vector);
   const VectorValue* const gathered[] = {&value.vector};
   NARTHEX_RETURN_IF_ERROR(AccountSteps(before, gathered, 0, value));
-  if (start && !query_->start_timestamps) value.vector.clear();
+  if (!known) value.vector.clear();
   return value;
 }
 

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "promql/engine/evaluator.h"
+#include "promql/engine/pattern_sort.h"
 
 namespace narthex::promql {
 namespace {
@@ -388,13 +389,11 @@ Result<Value> Evaluator::EvalSort(const Call& call) {
     std::erase_if(output, [](const VectorSeries& series) { return series.column.empty(); });
     const bool descending = call.function->name == "sort_desc";
     // NaN goes last either way.
-    std::stable_sort(output.begin(), output.end(),
-                     [descending](const VectorSeries& a, const VectorSeries& b) {
-                       const double x = a.column.value(0);
-                       const double y = b.column.value(0);
-                       if (std::isnan(x) || std::isnan(y)) return !std::isnan(x) && std::isnan(y);
-                       return descending ? x > y : x < y;
-                     });
+    PatternSort(&output, [descending](const VectorSeries& a, const VectorSeries& b) {
+      const double x = a.column.value(0);
+      const double y = b.column.value(0);
+      return std::isnan(y) || (descending ? x > y : x < y);
+    });
   }
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 0);
