@@ -78,46 +78,49 @@ Result<std::shared_ptr<const net::HttpClientOptions>> ToClientOptions(
   return std::shared_ptr<const net::HttpClientOptions>(std::move(options));
 }
 
-void DiscoveryFetcher::Fetch(FetchRequest request,
-                             std::function<void(Result<FetchResponse>)> done) {
+HttpFetcher::RequestId DiscoveryFetcher::Fetch(FetchRequest request,
+                                               std::function<void(Result<FetchResponse>)> done) {
   Result<std::shared_ptr<const net::HttpClientOptions>> options = ToClientOptions(*request.client);
   if (!options.ok()) {
     done(options.status());
-    return;
+    return 0;
   }
   net::HttpClientRequest outgoing;
   outgoing.method = std::move(request.method);
   outgoing.url = std::move(request.url);
   outgoing.headers = std::move(request.headers);
-  outgoing.headers.emplace_back("Accept-Encoding", "gzip");
+  // Streams come as they are: a decoder would hold events back.
+  if (!request.on_data) outgoing.headers.emplace_back("Accept-Encoding", "gzip");
+  outgoing.on_data = std::move(request.on_data);
+  outgoing.unix_socket = std::move(request.unix_socket);
   outgoing.body = std::move(request.body);
   outgoing.timeout_nanos = request.timeout_nanos;
   outgoing.body_bytes_max = request.body_bytes_max;
   outgoing.options = *std::move(options);
   const uint64_t decoded_max =
       request.body_bytes_max > 0 ? request.body_bytes_max : kDecodedBytesMax;
-  client_.Fetch(std::move(outgoing),
-                [done = std::move(done), decoded_max](net::HttpClientResponse response) {
-                  if (!response.error.ok()) {
-                    done(response.error);
-                    return;
-                  }
-                  FetchResponse result;
-                  result.status_code = response.status;
-                  result.status = std::move(response.status_text);
-                  result.headers = response.headers.fields();
-                  if (response.headers.Get("Content-Encoding") == "gzip") {
-                    Result<std::string> body = GzipDecompress(response.body, decoded_max);
-                    if (!body.ok()) {
-                      done(body.status());
-                      return;
-                    }
-                    result.body = *std::move(body);
-                  } else {
-                    result.body = std::move(response.body);
-                  }
-                  done(std::move(result));
-                });
+  return client_.Fetch(std::move(outgoing),
+                       [done = std::move(done), decoded_max](net::HttpClientResponse response) {
+                         if (!response.error.ok()) {
+                           done(response.error);
+                           return;
+                         }
+                         FetchResponse result;
+                         result.status_code = response.status;
+                         result.status = std::move(response.status_text);
+                         result.headers = response.headers.fields();
+                         if (response.headers.Get("Content-Encoding") == "gzip") {
+                           Result<std::string> body = GzipDecompress(response.body, decoded_max);
+                           if (!body.ok()) {
+                             done(body.status());
+                             return;
+                           }
+                           result.body = *std::move(body);
+                         } else {
+                           result.body = std::move(response.body);
+                         }
+                         done(std::move(result));
+                       });
 }
 
 namespace {

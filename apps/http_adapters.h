@@ -22,7 +22,8 @@ Result<std::shared_ptr<const net::HttpClientOptions>> ToClientOptions(
 class DiscoveryFetcher : public HttpFetcher {
  public:
   explicit DiscoveryFetcher(net::HttpClient& client) : client_(client) {}
-  void Fetch(FetchRequest request, std::function<void(Result<FetchResponse>)> done) override;
+  RequestId Fetch(FetchRequest request, std::function<void(Result<FetchResponse>)> done) override;
+  void Cancel(RequestId id) override { client_.Cancel(id); }
 
  private:
   net::HttpClient& client_;

@@ -315,6 +315,7 @@ Status Server::StartEngines(const Config& config) {
   discovery_environment.dns = dns_.get();
   discovery_environment.metrics = &sd_metrics_;
   discovery_environment.user_agent = UserAgent();
+  discovery_environment.refresh_jitter = 0.05;
   DiscoveryManagerOptions discovery{"scrape", options_.discovery_reload_interval};
   scrape_discovery_ = std::make_unique<DiscoveryManager>(
       discovery, discovery_registry_, discovery_environment,

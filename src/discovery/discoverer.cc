@@ -1,6 +1,7 @@
 #include "discovery/discoverer.h"
 
 #include <algorithm>
+#include <random>
 
 #include "util/log.h"
 
@@ -57,11 +58,19 @@ void RefreshDiscoverer::Stop() {
   if (shared_ != nullptr) shared_->owner = nullptr;
   shared_.reset();
   environment_.loop->Cancel(timer_);
+  OnStop();
   sink_ = nullptr;
 }
 
+int64_t RefreshDiscoverer::NextDelayNanos() const {
+  if (environment_.refresh_jitter <= 0) return interval_nanos_;
+  thread_local std::minstd_rand random(std::random_device{}());
+  std::uniform_real_distribution<double> part(0, environment_.refresh_jitter);
+  return static_cast<int64_t>(static_cast<double>(interval_nanos_) * (1 - part(random)));
+}
+
 void RefreshDiscoverer::Tick() {
-  timer_ = environment_.loop->PostAfter(interval_nanos_, [shared = shared_] {
+  timer_ = environment_.loop->PostAfter(NextDelayNanos(), [shared = shared_] {
     if (shared->owner != nullptr) shared->owner->Tick();
   });
   if (refreshing_) return;

@@ -35,6 +35,9 @@ struct DiscoveryEnvironment {
   DnsResolver* dns = nullptr;   // Likewise.
   SdMetrics* metrics = nullptr;
   std::string user_agent;  // "Prometheus/3.16.0" or whatever the program says of itself.
+  // Refresh intervals are shortened by up to this part of them, at random, so that a thousand
+  // entries with the same interval do not ask at the same instant for ever. 0: exact.
+  double refresh_jitter = 0;
 };
 
 class Discoverer {
@@ -65,8 +68,8 @@ class DiscoveryRegistry {
 };
 
 // The frame of mechanisms that ask everything anew every refresh interval: calls Refresh() at start
-// and then on every tick, drops answers that come after Stop(), keeps the last groups on errors,
-// and counts.
+// and then on every (jittered) tick, drops answers that come after Stop(), keeps the last groups on
+// errors, and counts.
 class RefreshDiscoverer : public Discoverer {
  public:
   // The outcome of one refresh. Groups that are not in it stay as they are.
@@ -84,10 +87,13 @@ class RefreshDiscoverer : public Discoverer {
   virtual void Refresh(Done done) = 0;
   // A last look at the groups of a refresh that went well, on the loop.
   virtual void BeforePublish(std::vector<TargetGroup>&) {}
+  // Drops what is under way.
+  virtual void OnStop() {}
   DiscoveryEnvironment& environment() { return environment_; }
 
  private:
   struct Shared;
+  int64_t NextDelayNanos() const;
   void Tick();
   void Finish(Result<std::vector<TargetGroup>> outcome);
 

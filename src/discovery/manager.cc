@@ -45,7 +45,16 @@ struct DiscoveryManager::State : std::enable_shared_from_this<DiscoveryManager::
       : options(std::move(given)),
         registry(mechanisms),
         environment(std::move(surroundings)),
-        on_update(std::move(callback)) {}
+        on_update(std::move(callback)) {
+    if (environment.metrics == nullptr) return;
+    // An update is never delayed: the consumer is called, not sent to.
+    for (const std::string_view counter :
+         {"prometheus_sd_received_updates_total", "prometheus_sd_updates_total",
+          "prometheus_sd_updates_delayed_total"}) {
+      environment.metrics->Add(counter, NameLabel(), 0);
+    }
+    environment.metrics->Set("prometheus_sd_failed_configs", NameLabel(), 0);
+  }
 
   SdMetrics::LabelPairs NameLabel() const { return {{"name", options.name}}; }
   SdMetrics::LabelPairs SetLabels(const std::string& set) const {

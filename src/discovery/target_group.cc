@@ -82,6 +82,29 @@ TargetLabels AddressOnly(std::string_view address) {
   return {{std::string(kAddressLabel), std::string(address)}};
 }
 
+TargetLabels ToTarget(TextMap labels) {
+  TargetLabels target;
+  target.reserve(labels.size());
+  while (!labels.empty()) {
+    auto node = labels.extract(labels.begin());
+    target.emplace_back(std::move(node.key()), std::move(node.mapped()));
+  }
+  return target;
+}
+
+std::string JoinHostPort(std::string_view host, std::string_view port) {
+  if (host.find(':') != std::string_view::npos) return fmt::format("[{}]:{}", host, port);
+  return fmt::format("{}:{}", host, port);
+}
+
+std::string JoinHostPort(std::string_view host, int64_t port) {
+  return JoinHostPort(host, std::to_string(port));
+}
+
+std::string WrapList(const std::vector<std::string>& parts, std::string_view separator) {
+  return fmt::format("{}{}{}", separator, Join(parts, separator), separator);
+}
+
 std::string_view GetLabel(const TargetLabels& labels, std::string_view name) {
   for (const auto& [key, value] : labels) {
     if (key == name) return value;

@@ -32,12 +32,20 @@ using TargetGroupPtr = std::shared_ptr<const TargetGroup>;
 
 // A target with nothing but an address.
 TargetLabels AddressOnly(std::string_view address);
+// A target of labels gathered in a map, where a name that is set twice keeps the last value.
+TargetLabels ToTarget(TextMap labels);
 // The value of a label, or "".
 std::string_view GetLabel(const TargetLabels& labels, std::string_view name);
 
 // Replaces every character outside [a-zA-Z0-9_] by '_' (one for each byte), so that names found
 // outside can end a label name.
 std::string SanitizeLabelName(std::string_view name);
+
+// net.JoinHostPort: hosts with a colon get brackets.
+std::string JoinHostPort(std::string_view host, std::string_view port);
+std::string JoinHostPort(std::string_view host, int64_t port);
+// ",a,b,": how lists become one label that regular expressions can look into.
+std::string WrapList(const std::vector<std::string>& parts, std::string_view separator);
 
 // The file format of file and http discovery: a list of {targets, labels}. Unknown keys are errors,
 // in upstream's words. Sources are left empty.

@@ -62,6 +62,11 @@ struct Transfer {
 size_t OnBody(char* data, size_t size, size_t count, void* context) {
   auto* transfer = static_cast<Transfer*>(context);
   const size_t bytes = size * count;
+  if (transfer->request.on_data && transfer->response.status_text.starts_with('2')) {
+    if (transfer->request.on_data({data, bytes})) return bytes;
+    transfer->canceled = true;
+    return 0;
+  }
   std::string& body = transfer->response.body;
   const size_t bound = transfer->request.body_bytes_max;
   if (bound > 0 && body.size() + bytes > bound) {

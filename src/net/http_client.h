@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,9 +50,12 @@ struct HttpClientRequest {
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  int64_t timeout_nanos = 30'000'000'000;            // The whole exchange.
-  size_t body_bytes_max = 0;                         // 0: no bound. Counts bytes as they arrive.
-  std::string unix_socket;                           // Path; empty: TCP.
+  int64_t timeout_nanos = 30'000'000'000;  // The whole exchange.
+  size_t body_bytes_max = 0;               // 0: no bound. Counts bytes as they arrive.
+  std::string unix_socket;                 // Path; empty: TCP.
+  // If set, the body of a 2xx answer goes here in parts as they arrive, on the client's thread,
+  // and neither into the response nor against body_bytes_max. False breaks off (kCanceled).
+  std::function<bool(std::string_view part)> on_data;
   std::shared_ptr<const HttpClientOptions> options;  // Null: defaults.
 };
 

@@ -18,12 +18,6 @@ DnsRecordType TypeOf(std::string_view text) {
   return DnsRecordType::kSrv;
 }
 
-// net.JoinHostPort.
-std::string JoinHostPort(std::string_view host, int64_t port) {
-  if (host.find(':') != std::string_view::npos) return fmt::format("[{}]:{}", host, port);
-  return fmt::format("{}:{}", host, port);
-}
-
 // The answers of one refresh, which arrive from the resolver's thread in any order.
 struct Round {
   std::mutex mutex;

@@ -318,14 +318,16 @@ TEST_F(FileTest, SeesChangesWithoutWaitingForTheInterval) {
 
 class ScriptedFetcher : public HttpFetcher {
  public:
-  void Fetch(FetchRequest request, std::function<void(Result<FetchResponse>)> done) override {
+  RequestId Fetch(FetchRequest request, std::function<void(Result<FetchResponse>)> done) override {
     requests.push_back(std::move(request));
     if (hold) {
       held = std::move(done);
     } else {
       done(answer);
     }
+    return requests.size();
   }
+  void Cancel(RequestId) override {}
   std::vector<FetchRequest> requests;
   Result<FetchResponse> answer = FetchResponse{};
   bool hold = false;
