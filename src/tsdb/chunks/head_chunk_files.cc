@@ -59,6 +59,17 @@ std::string ParseEntry(std::string_view data, uint64_t start, uint64_t file_end,
   return {};
 }
 
+// The header is not whole, and nothing follows it.
+bool HasTornHeader(std::string_view data) {
+  std::string header;
+  ByteWriter writer(&header);
+  writer.PutBigEndian32(kHeadChunksMagic);
+  writer.PutByte(kVersion);
+  const size_t same = static_cast<size_t>(
+      std::ranges::mismatch(header, data.substr(0, kChunkFileHeaderBytes)).in1 - header.begin());
+  return same < header.size() && data.find_first_not_of('\0', same) == std::string_view::npos;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<HeadChunkFiles>> HeadChunkFiles::Open(FileSystem& files,
@@ -92,8 +103,9 @@ Status HeadChunkFiles::MapExisting() {
     file.map = std::move(map);
     const std::string_view data = file.map->data();
     const bool is_last = std::next(at) == by_number_.end();
-    // A crash between creating the newest file and writing its header.
-    if (is_last && (data.size() < sizeof(uint32_t) || LoadBigEndian32(data.data()) == 0)) {
+    // A crash between creating the newest file and writing its header, or in the middle of that.
+    if (is_last && (data.size() < sizeof(uint32_t) || LoadBigEndian32(data.data()) == 0 ||
+                    HasTornHeader(data))) {
       NARTHEX_RETURN_IF_ERROR(files_.RemoveFile(file.path));
       at = by_number_.erase(at);
       continue;

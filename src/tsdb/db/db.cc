@@ -145,18 +145,19 @@ Status Db::Impl::ReplayHead() {
   }
   std::optional<WalCorruption> corruption;
   Status status = head->Replay(min_valid, &corruption);
-  if (status.ok() || !corruption.has_value()) return status;
+  if (status.ok()) return head->RewriteLateLog().WithPrefix("rewrite the WBL: ");
+  if (!corruption.has_value()) return status;
   head->counters().wal_corruptions.fetch_add(1, std::memory_order_relaxed);
   if (corruption->directory != wal_directory && wbl != nullptr) {
     LOG_WARN("Encountered WBL read error, attempting repair", {"err", status.message()});
     NARTHEX_RETURN_IF_ERROR(wbl->Repair(*corruption).WithPrefix("repair corrupted WBL: "));
     LOG_INFO("Successfully repaired WBL");
-    return {};
+    return head->RewriteLateLog().WithPrefix("rewrite the WBL: ");
   }
   LOG_WARN("Encountered WAL read error, attempting repair", {"err", status.message()});
   NARTHEX_RETURN_IF_ERROR(wal->Repair(*corruption).WithPrefix("repair corrupted WAL: "));
   LOG_INFO("Successfully repaired WAL");
-  return {};
+  return head->RewriteLateLog().WithPrefix("rewrite the WBL: ");
 }
 
 Status Db::Impl::Open() {

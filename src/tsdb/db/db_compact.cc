@@ -225,10 +225,22 @@ Status Db::Impl::Snapshot(const std::string& directory, bool with_head) {
         "error snapshotting block: " + block->directory() + ": "));
   }
   if (!with_head || !head->initialized()) return {};
-  BlockMeta meta =
-      NewHeadBlockMeta(head->min_time_ms(), head->max_time_ms() + 1, clock.NowMillis());
+  int64_t min_ms = head->min_time_ms();
+  int64_t max_ms = head->max_time_ms();
   const std::unique_ptr<BlockSource> source = NewHeadSource(head.get());
-  BlockSource* const sources[] = {source.get()};
+  std::vector<BlockSource*> sources{source.get()};
+  // Upstream leaves late samples out of its snapshots; a copy without them would not be one.
+  std::unique_ptr<BlockSource> late_source;
+  if (wbl != nullptr) {
+    NARTHEX_TRY(const Head::LateSnapshot late, head->PrepareLateCompaction());
+    if (late.last_chunk != 0) {
+      min_ms = std::min(min_ms, late.min_ms);
+      max_ms = std::max(max_ms, late.max_ms);
+      late_source = NewLateSource(head.get(), late);
+      sources.push_back(late_source.get());
+    }
+  }
+  BlockMeta meta = NewHeadBlockMeta(min_ms, max_ms + 1, clock.NowMillis());
   return WriteBlock(files, directory, sources, WriteOptions(), &meta)
       .WithPrefix("snapshot head block: ");
 }

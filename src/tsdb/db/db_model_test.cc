@@ -1,19 +1,19 @@
 // Random histories of a database against a map in memory: append, go stale, delete, compact, clean
-// tombstones, close and open, crash; half of them with an out-of-order window. Whatever happened, a
-// query gives what the map holds.
+// tombstones, snapshot, close and open, crash, a full disk; half of them with an out-of-order
+// window. Whatever happened, a query gives what the map holds. NARTHEX_MODEL_OPERATIONS=2000000
+// runs as many histories as that takes.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "testing/simulated_disk.h"
 #include "tsdb/db/db.h"
 #include "tsdb/db/dump.h"
-#include "tsdb/db/fast_files_for_test.h"
 #include "util/log.h"
 #include "util/numbers.h"
 
@@ -40,13 +40,14 @@ Histogram RandomHistogram(std::mt19937_64& random) {
 
 class History {
  public:
-  History(uint64_t seed, const std::string& path)
-      : random_(seed), path_(path), window_ms_(seed % 2 == 0 ? 0 : 1'800'000) {
+  explicit History(uint64_t seed)
+      : disk_(seed), random_(seed), window_ms_(seed % 2 == 0 ? 0 : 1'800'000) {
     Open();
   }
 
   void Step() {
     const uint64_t dice = random_() % 1000;
+    SCOPED_TRACE("dice " + std::to_string(dice));
     if (dice < 900) {
       Append();
     } else if (dice < 930) {
@@ -57,7 +58,11 @@ class History {
     } else if (dice < 970) {
       const Status cleaned = db_->CleanTombstones();
       ASSERT_TRUE(cleaned.ok()) << cleaned.message();
-    } else if (dice < 985) {
+    } else if (dice < 975) {
+      Snapshot();
+    } else if (dice < 980) {
+      FillDisk();
+    } else if (dice < 990) {
       db_.reset();
       Open();
     } else {
@@ -66,8 +71,14 @@ class History {
     if (dice >= 900 || dice % 50 == 0) Check();
   }
 
-  void Check() {
-    auto querier = db_->OpenQuerier(kAllTime);
+  void Check() { Compare(*db_); }
+
+  size_t block_count() const { return db_->Blocks().size(); }
+  size_t operations_ = 0;
+
+ private:
+  void Compare(Db& db) {
+    auto querier = db.OpenQuerier(kAllTime);
     ASSERT_TRUE(querier.ok());
     std::string got;
     const Status status = DumpSeries(**querier, kAllTime, {}, [&](std::string_view line) -> Status {
@@ -77,28 +88,26 @@ class History {
     ASSERT_TRUE(status.ok()) << status.message();
     std::string want;
     for (const auto& [labels, samples] : model_) {
+      const std::string name = labels.ToString();
       for (const auto& [t, text] : samples) {
-        want += labels.ToString() + " " + text + " " + std::to_string(t) + "\n";
+        want.append(name).append(" ").append(text).append(" ").append(std::to_string(t)) += '\n';
       }
     }
     if (got == want) return;
     size_t at = 0;
     while (at < got.size() && at < want.size() && got[at] == want[at]) ++at;
-    const size_t line = got.rfind('\n', at) + 1;
+    const size_t line = at == 0 ? 0 : got.rfind('\n', at - 1) + 1;
     FAIL() << "got  " << got.substr(line, got.find('\n', at) - line) << "\nwant "
            << want.substr(line, want.find('\n', at) - line) << "\nof " << got.size() << " and "
            << want.size() << " bytes, operation " << operations_;
   }
 
-  size_t block_count() const { return db_->Blocks().size(); }
-  size_t operations_ = 0;
-
- private:
-  void Open() {
+  DbOptions Options(const std::string& path) {
     DbOptions options;
-    options.path = path_;
+    options.path = path;
     options.background = false;
-    options.file_system = &files_;
+    options.no_lockfile = true;
+    options.file_system = &disk_;
     options.reloadable.retention_ms = 0;
     options.min_block_duration_ms = kBlockMs;
     options.max_block_duration_ms = kBlockMs * 9;
@@ -108,20 +117,43 @@ class History {
     options.reloadable.out_of_order_window_ms = window_ms_;
     options.reloadable.float_encoding =
         random_() % 2 == 0 ? FloatEncoding::kXor : FloatEncoding::kXor2;
-    auto db = Db::Open(std::move(options));
+    return options;
+  }
+
+  void Open() {
+    auto db = Db::Open(Options(kPath));
     ASSERT_TRUE(db.ok()) << db.status().message();
     db_ = *std::move(db);
   }
 
+  // A copy of everything opens and holds what the database holds.
+  void Snapshot() {
+    const std::string path = "/snapshot";
+    const Status made = db_->Snapshot(path, true);
+    ASSERT_TRUE(made.ok()) << made.message();
+    {
+      auto copy = Db::Open(Options(path));
+      ASSERT_TRUE(copy.ok()) << copy.status().message();
+      Compare(**copy);
+    }
+    ASSERT_TRUE(disk_.RemoveAll(path).ok());
+  }
+
+  // Nothing can be written for a while: what is refused is not there, and the rest still is.
+  void FillDisk() {
+    disk_.Schedule({.kind = testing::FaultKind::kNoSpace,
+                    .operation = disk_.operations(),
+                    .operations = 1 + random_() % 40});
+    static_cast<void>(db_->Tick().ok());
+    Compare(*db_);
+    disk_.Heal();
+  }
+
   // The process dies: whatever reached the files is there, nothing is closed.
   void Crash() {
-    const std::string copy = path_ + "-copy";
-    std::filesystem::remove_all(copy);
-    std::filesystem::copy(path_, copy, std::filesystem::copy_options::recursive);
+    disk_.Schedule({.kind = testing::FaultKind::kCrash, .operation = disk_.operations()});
     db_.reset();
-    std::filesystem::remove_all(path_);
-    std::filesystem::rename(copy, path_);
-    std::filesystem::remove(path_ + "/lock");
+    disk_.Crash(testing::Survivors::kWritten);
     Open();
   }
 
@@ -219,9 +251,9 @@ class History {
     }
   }
 
-  FastFiles files_;
+  static constexpr char kPath[] = "/data";
+  testing::SimulatedDisk disk_;
   std::mt19937_64 random_;
-  std::string path_;
   const int64_t window_ms_;
   std::unique_ptr<Db> db_;
   std::map<Labels, std::map<int64_t, std::string>> model_;
@@ -231,22 +263,27 @@ class History {
 };
 
 TEST(DbModel, RandomHistories) {
-  SetLogLevel(LogLevel::kError);
-  const char* set = std::getenv("NARTHEX_TEST_SEED");
-  const uint64_t first = set != nullptr ? std::strtoull(set, nullptr, 10) : 1;
-  const uint64_t last = set != nullptr ? first : 8;
+  SetLogLevel(LogLevel(4));
+  constexpr size_t kOperations = 600;
+  const char* seed_text = std::getenv("NARTHEX_TEST_SEED");
+  const char* operations_text = std::getenv("NARTHEX_MODEL_OPERATIONS");
+  const uint64_t first = seed_text != nullptr ? std::strtoull(seed_text, nullptr, 10) : 1;
+  uint64_t histories = seed_text != nullptr ? 1 : 8;
+  if (operations_text != nullptr) {
+    histories = std::strtoull(operations_text, nullptr, 10) / kOperations + 1;
+  }
   size_t blocks = 0;
-  for (uint64_t seed = first; seed <= last; ++seed) {
+  for (uint64_t seed = first; seed < first + histories; ++seed) {
     SCOPED_TRACE("NARTHEX_TEST_SEED=" + std::to_string(seed));
-    const TemporaryDirectory directory;
-    History history(seed, directory.path() + "/data");
-    for (; history.operations_ < 600; ++history.operations_) {
-      ASSERT_NO_FATAL_FAILURE(history.Step());
+    History history(seed);
+    for (; history.operations_ < kOperations; ++history.operations_) {
+      history.Step();
+      ASSERT_FALSE(HasFatalFailure());
     }
     ASSERT_NO_FATAL_FAILURE(history.Check());
     blocks += history.block_count();
   }
-  if (set == nullptr) EXPECT_GT(blocks, 4U);
+  if (seed_text == nullptr) EXPECT_GT(blocks, 4U);
 }
 
 }  // namespace

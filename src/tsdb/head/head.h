@@ -190,6 +190,10 @@ class Head {
     int wbl_segment = 0;      // Segments below it hold nothing that is still needed.
   };
   Result<LateSnapshot> PrepareLateCompaction();
+  // After Replay: when the WBL names chunks that never reached their files, writes the samples that
+  // are only there into new segments. Those names will be given to other chunks, and the next
+  // replay would take the samples for written.
+  Status RewriteLateLog();
   Status ReadLateRange(const SortedSeries::Entry& entry, TimeRange range, uint64_t last_chunk,
                        RangeSeries* out) const;
   Status TruncateLate(const LateSnapshot& snapshot);
@@ -262,6 +266,9 @@ class Head {
 
   // Writes records of late samples, those first that could not be written before.
   Status LogLate(std::vector<std::string> records);
+  SampleFormat LateFormat() const {
+    return options_.start_timestamp_storage ? SampleFormat::kV2 : SampleFormat::kV1;
+  }
 
   uint64_t OpenEpoch();
   void CloseEpoch(uint64_t epoch);
@@ -326,6 +333,7 @@ class Head {
 
   std::mutex late_log_mutex_;
   std::vector<std::string> late_unlogged_;  // Records that the WBL refused, in order.
+  bool late_log_stale_ = false;             // Written by Replay, before anybody else is there.
 
   mutable std::mutex metadata_mutex_;
   HashMap<uint64_t, Metadata> metadata_;

@@ -55,7 +55,9 @@ Result<bool> Head::AppendLate(Slab& slab, uint16_t index, uint64_t ref, OutOfOrd
     } else if (entry->open.size() >= kLateSamplesBound) {
       return refs.status();
     }  // Else a full disk: they stay in memory, and the next sample tries again.
-  } else if (entry->open.empty()) {
+  } else if (first) {
+    // Not when all its samples went into files just now: if those do not reach the disk, the log's
+    // are needed, and this marker would tell replay to forget them.
     if (wbl != nullptr) wbl->AddMarkers(ref, {});
     counters_.chunks_created.fetch_add(1, std::memory_order_relaxed);
   }
@@ -91,12 +93,15 @@ Result<Head::LateSnapshot> Head::PrepareLateCompaction() {
     // What is logged from here on belongs to samples that this compaction does not take.
     NARTHEX_TRY(snapshot.wbl_segment, wbl->NextSegment());
   }
+  WblBatch markers(LateFormat());
   for (uint32_t number = 0; number < store_.slab_count(); ++number) {
     Slab& slab = store_.slab_at(number);
     const std::lock_guard lock(slab.mutex);
     for (auto& [index, late] : slab.out_of_order) {
       if (!late->open.empty() && head_chunks_ != nullptr) {
-        NARTHEX_RETURN_IF_ERROR(MapLateSamples(slab, index, slab.cold[index].ref).status());
+        const uint64_t ref = slab.cold[index].ref;
+        NARTHEX_TRY(const std::vector<uint64_t> refs, MapLateSamples(slab, index, ref));
+        markers.AddMarkers(ref, refs);
       }
       for (const MappedChunk& chunk : late->mapped) {
         snapshot.min_ms = std::min(snapshot.min_ms, chunk.min_ms);
@@ -105,7 +110,46 @@ Result<Head::LateSnapshot> Head::PrepareLateCompaction() {
       }
     }
   }
+  NARTHEX_RETURN_IF_ERROR(LogLate(markers.Take()));
   return snapshot;
+}
+
+Status Head::RewriteLateLog() {
+  Wal* wbl = wbl_.load();
+  if (wbl == nullptr || !late_log_stale_) return {};
+  const std::lock_guard maintenance(maintenance_mutex_);
+  NARTHEX_TRY(const int segment, wbl->NextSegment());
+  WblBatch batch(LateFormat());
+  for (uint32_t number = 0; number < store_.slab_count(); ++number) {
+    Slab& slab = store_.slab_at(number);
+    const std::lock_guard lock(slab.mutex);
+    for (const auto& [index, late] : slab.out_of_order) {
+      const uint64_t ref = slab.cold[index].ref;
+      for (const OutOfOrderSample& s : late->open) {
+        if (s.histogram != nullptr) {
+          batch.Add(WalHistogram{ref, s.timestamp_ms, s.start_ms, *s.histogram});
+        } else if (s.float_histogram != nullptr) {
+          batch.Add(WalFloatHistogram{ref, s.timestamp_ms, s.start_ms, *s.float_histogram});
+        } else {
+          batch.Add(WalSample{ref, s.timestamp_ms, s.start_ms, s.value});
+        }
+      }
+    }
+  }
+  NARTHEX_RETURN_IF_ERROR(LogLate(batch.Take()));
+  NARTHEX_RETURN_IF_ERROR(wbl->Sync());
+  // The old segments also held what stands in chunk files, and those may not be on the disk yet.
+  FileSystem& files = *options_.file_system;
+  const std::string folder = JoinPath(options_.directory, "chunks_head");
+  NARTHEX_TRY(const std::vector<FileInfo> infos, files.List(folder));
+  for (const FileInfo& info : infos) {
+    NARTHEX_TRY(const auto file,
+                files.OpenForWrite(JoinPath(folder, info.name), FileSystem::OpenMode::kExisting));
+    NARTHEX_RETURN_IF_ERROR(file->Sync());
+  }
+  NARTHEX_RETURN_IF_ERROR(files.SyncDirectory(folder));
+  late_log_stale_ = false;
+  return wbl->Truncate(segment);
 }
 
 Status Head::TruncateLate(const LateSnapshot& snapshot) {

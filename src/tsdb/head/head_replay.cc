@@ -501,6 +501,7 @@ Status HeadReplay::LoadMappedChunks() {
   NARTHEX_RETURN_IF_ERROR(head_.head_chunks_->DeleteFrom(damage.has_value() ? damage->file : 1));
   mapped_.clear();
   mapped_late_.clear();
+  last_mapped_ref_ = 0;
   damage.reset();
   status = head_.head_chunks_->ForEach(visit, &damage);
   if (status.ok()) return {};
@@ -508,6 +509,7 @@ Status HeadReplay::LoadMappedChunks() {
             {"err", status.message()});
   mapped_.clear();
   mapped_late_.clear();
+  last_mapped_ref_ = 0;
   return head_.head_chunks_->DeleteFrom(1);
 }
 

@@ -66,7 +66,10 @@ Status HeadReplay::OnMarkers(std::string_view record) {
   NARTHEX_RETURN_IF_ERROR(DecodeMmapMarkers(record, &markers).WithPrefix("decode mmap markers: "));
   for (const WalMmapMarker& marker : markers) {
     // A chunk that did not reach the files: its samples are still needed from here.
-    if (marker.chunk_ref > last_mapped_ref_) continue;
+    if (marker.chunk_ref > last_mapped_ref_) {
+      head_.late_log_stale_ = true;
+      continue;
+    }
     const SlotId slot = SlotOf(marker.ref, INT64_MIN);
     if (slot == kNoSeries) {
       unknown_.emplace(marker.ref, uint8_t{0});

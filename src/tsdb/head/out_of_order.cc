@@ -105,8 +105,9 @@ void ReadLateSamples(const std::vector<OutOfOrderSample>& samples, TimeRange ran
 void WblBatch::AddMarkers(uint64_t ref, const std::vector<uint64_t>& chunk_refs) {
   // Samples from before the marker stay before it.
   if (!floats_.empty() || !histograms_.empty() || !float_histograms_.empty()) Collect();
-  if (chunk_refs.empty()) markers_.push_back({ref, 0});
-  for (const uint64_t chunk_ref : chunk_refs) markers_.push_back({ref, chunk_ref});
+  // Only the last of several chunks: once it is in a file the others are too, and not before may
+  // replay forget the samples.
+  markers_.push_back({ref, chunk_refs.empty() ? 0 : chunk_refs.back()});
 }
 
 void WblBatch::Collect() {
