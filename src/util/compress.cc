@@ -35,16 +35,25 @@ std::string SnappyCompress(std::string_view bytes) {
 }
 
 Result<std::string> SnappyDecompress(std::string_view bytes, size_t bytes_max) {
+  std::string out;
+  NARTHEX_TRY(const std::string_view decompressed, SnappyDecompressInto(bytes, bytes_max, &out));
+  out.resize(decompressed.size());
+  return out;
+}
+
+Result<std::string_view> SnappyDecompressInto(std::string_view bytes, size_t bytes_max,
+                                              std::string* buffer) {
   size_t size = 0;
   if (!snappy::GetUncompressedLength(bytes.data(), bytes.size(), &size)) {
     return MakeError(ErrorCode::kCorruption, "snappy: corrupt input");
   }
   if (size > bytes_max) return TooLarge(bytes_max);
-  std::string out(size, '\0');
-  if (!snappy::RawUncompress(bytes.data(), bytes.size(), out.data())) {
+  // Never smaller again: growing fills with zeros, which costs as much as the copying itself.
+  if (buffer->size() < size) buffer->resize(size);
+  if (!snappy::RawUncompress(bytes.data(), bytes.size(), buffer->data())) {
     return MakeError(ErrorCode::kCorruption, "snappy: corrupt input");
   }
-  return out;
+  return std::string_view(*buffer).substr(0, size);
 }
 
 std::string ZstdCompress(std::string_view bytes) {

@@ -12,6 +12,9 @@ namespace narthex {
 // Snappy block format (WAL records, remote write).
 std::string SnappyCompress(std::string_view bytes);
 Result<std::string> SnappyDecompress(std::string_view bytes, size_t bytes_max);
+// Likewise into memory that is used again and only grows; the result is a view into it.
+Result<std::string_view> SnappyDecompressInto(std::string_view bytes, size_t bytes_max,
+                                              std::string* buffer);
 
 // A zstd frame.
 std::string ZstdCompress(std::string_view bytes);

@@ -13,195 +13,24 @@
 namespace narthex::tsdb {
 namespace {
 
-constexpr size_t kBatchSamples = 8192;
-constexpr size_t kBatchesQueued = 16;
 // Full chunks go to files while the log is read, so that a long log fits into memory.
 constexpr uint64_t kPendingBytesMax = 64 << 20;
 constexpr std::pair<int64_t, int64_t> kEverything{INT64_MIN, INT64_MAX};
 
 }  // namespace
 
-void HeadReplay::Batch::Clear() {
-  floats.clear();
-  float_slots.clear();
-  histograms.clear();
-  histogram_slots.clear();
-  float_histograms.clear();
-  float_histogram_slots.clear();
-}
-
-HeadReplay::HeadReplay(Head* head) : head_(*head) {
-  const size_t count = std::max<size_t>(1, head_.options_.replay_threads);
-  for (size_t i = 0; i < count; ++i) {
-    appliers_.push_back(std::make_unique<Applier>());
-    Applier* applier = appliers_.back().get();
-    applier->filling = std::make_unique<Batch>();
-    applier->thread = std::thread([this, applier] { Apply(applier); });
-  }
-}
-
-HeadReplay::~HeadReplay() {
-  Stop();
-}
-
-void HeadReplay::Stop() {
-  for (auto& applier : appliers_) {
-    {
-      const std::lock_guard lock(applier->mutex);
-      applier->stopping = true;
-    }
-    applier->changed.notify_all();
-  }
-  for (auto& applier : appliers_) {
-    if (applier->thread.joinable()) applier->thread.join();
-  }
-}
-
-// --- Appliers
-// -------------------------------------------------------------------------------------
-
-void HeadReplay::Submit(Applier& applier) {
-  if (applier.filling->size() == 0) return;
-  std::unique_lock lock(applier.mutex);
-  applier.changed.wait(lock, [&] { return applier.queue.size() < kBatchesQueued; });
-  applier.queue.push_back(std::move(applier.filling));
-  if (applier.spare.empty()) {
-    applier.filling = std::make_unique<Batch>();
-  } else {
-    applier.filling = std::move(applier.spare.back());
-    applier.spare.pop_back();
-  }
-  lock.unlock();
-  applier.changed.notify_all();
-}
-
-void HeadReplay::Drain() {
-  for (auto& applier : appliers_) Submit(*applier);
-  for (auto& applier : appliers_) {
-    std::unique_lock lock(applier->mutex);
-    applier->changed.wait(lock, [&] { return applier->queue.empty() && !applier->busy; });
-  }
-}
-
-void HeadReplay::Apply(Applier* applier) {
-  SeriesAppender appender(&head_.pool_, head_.rules(), Isolation::Commit{});
-  for (;;) {
-    std::unique_ptr<Batch> batch;
-    {
-      std::unique_lock lock(applier->mutex);
-      applier->changed.wait(lock, [&] { return applier->stopping || !applier->queue.empty(); });
-      if (applier->queue.empty()) return;
-      batch = std::move(applier->queue.front());
-      applier->queue.pop_front();
-      applier->busy = true;
-    }
-    applier->changed.notify_all();
-    ApplyBatch(*batch, appender);
-    head_.AddTally(appender.TakeTally());
-    batch->Clear();
-    {
-      const std::lock_guard lock(applier->mutex);
-      applier->busy = false;
-      applier->spare.push_back(std::move(batch));
-    }
-    applier->changed.notify_all();
-  }
-}
-
-void HeadReplay::ApplyBatch(const Batch& batch, SeriesAppender& appender) {
-  int64_t min_ms = INT64_MAX;
-  int64_t max_ms = INT64_MIN;
-  Slab* slab = nullptr;
-  std::unique_lock<std::mutex> lock;
-  const auto enter = [&](SlotId slot) {
-    Slab* wanted = &head_.store_.slab(slot);
-    if (wanted == slab) return;
-    lock = {};
-    slab = wanted;
-    lock = std::unique_lock(slab->mutex);
-  };
-  const auto note = [&](int64_t t) {
-    min_ms = std::min(min_ms, t);
-    max_ms = std::max(max_ms, t);
-  };
-  for (size_t i = 0; i < batch.floats.size(); ++i) {
-    const WalSample& s = batch.floats[i];
-    enter(batch.float_slots[i]);
-    const uint16_t index = SeriesStore::IndexOf(batch.float_slots[i]);
-    const SeriesHot& hot = slab->hot[index];
-    const uint64_t ref = slab->cold[index].ref;
-    if (IsStaleNan(s.value)) [[unlikely]] {
-      // As at commit: a histogram series goes stale with a histogram. Its newest value may stand
-      // in a file only.
-      Kind newest = Kind::kFloat;
-      if (hot.flags & kHistogramLast) {
-        newest = slab->histograms.find(index)->second->last_integer != nullptr
-                     ? Kind::kHistogram
-                     : Kind::kFloatHistogram;
-      } else if (hot.encoding == ChunkEncoding::kNone && hot.mapped != kNoSlab) {
-        std::vector<MappedChunk> mapped;
-        ReadMappedChunks(head_.pool_, hot.mapped, &mapped);
-        const ValueKind kind = KindOf(mapped.back().encoding);
-        if (kind == ValueKind::kHistogram) newest = Kind::kHistogram;
-        if (kind == ValueKind::kFloatHistogram) newest = Kind::kFloatHistogram;
-      }
-      if (newest == Kind::kHistogram) {
-        Histogram stale;
-        stale.sum = s.value;
-        if (appender.AppendHistogram(*slab, index, ref, s.start_ms, s.timestamp_ms, stale)) {
-          note(s.timestamp_ms);
-        }
-        continue;
-      }
-      if (newest == Kind::kFloatHistogram) {
-        FloatHistogram stale;
-        stale.sum = s.value;
-        if (appender.AppendHistogram(*slab, index, ref, s.start_ms, s.timestamp_ms, stale)) {
-          note(s.timestamp_ms);
-        }
-        continue;
-      }
-    }
-    if (appender.AppendFloat(*slab, index, ref, s.start_ms, s.timestamp_ms, s.value)) {
-      note(s.timestamp_ms);
-    }
-  }
-  const auto apply = [&](const auto& samples, const std::vector<SlotId>& slots) {
-    for (size_t i = 0; i < samples.size(); ++i) {
-      const auto& s = samples[i];
-      enter(slots[i]);
-      const uint16_t index = SeriesStore::IndexOf(slots[i]);
-      if (appender.AppendHistogram(*slab, index, slab->cold[index].ref, s.start_ms, s.timestamp_ms,
-                                   s.histogram)) {
-        note(s.timestamp_ms);
-      }
-    }
-  };
-  apply(batch.histograms, batch.histogram_slots);
-  apply(batch.float_histograms, batch.float_histogram_slots);
-  lock = {};
-  if (min_ms <= max_ms) head_.WidenTimes(min_ms, max_ms);
-}
-
-// A batch applies its kinds one after the other, so a series must not change kind within it.
-void HeadReplay::Push(Applier& applier, Kind kind) {
-  const Batch& batch = *applier.filling;
-  const bool other_kind = (kind != Kind::kFloat && !batch.floats.empty()) ||
-                          (kind != Kind::kHistogram && !batch.histograms.empty()) ||
-                          (kind != Kind::kFloatHistogram && !batch.float_histograms.empty());
-  if (other_kind || batch.size() >= kBatchSamples) Submit(applier);
-}
-
 // --- Records
 // --------------------------------------------------------------------------------------
 
+void HeadReplay::NoteAlias(uint64_t ref, int64_t t) {
+  if (!aliases_.contains(ref)) return;
+  int64_t& until = alias_expiry_.try_emplace(ref, t).first->second;
+  until = std::max(until, t);
+}
+
 SlotId HeadReplay::SlotOf(uint64_t ref, int64_t t) {
-  if (!aliases_.empty()) [[unlikely]] {
-    if (aliases_.contains(ref)) {
-      int64_t& until = alias_expiry_.try_emplace(ref, t).first->second;
-      until = std::max(until, t);
-    }
-  }
+  if (!aliases_.empty()) [[unlikely]]
+    NoteAlias(ref, t);
   // Only the reader changes the tables while a replay runs.
   return head_.store_.FindRef(ref);
 }
@@ -248,48 +77,109 @@ void HeadReplay::AttachMapped(SlotId slot, uint64_t ref, bool is_new) {
   mapped_.erase(found);
 }
 
-Status HeadReplay::OnSeries(std::string_view record) {
-  series_.clear();
-  NARTHEX_RETURN_IF_ERROR(DecodeSeries(record, &series_).WithPrefix("decode series: "));
-  for (const WalSeries& s : series_) {
-    const Labels labels = DecodeWalLabels(s.labels);
+SlotId HeadReplay::InsertSeries(uint64_t ref, uint64_t hash) {
+  head_.counters_.series_created.fetch_add(1, std::memory_order_relaxed);
+  return head_.store_.Insert(ref, hash, pairs_, kLogged);
+}
+
+SlotId HeadReplay::SlotForSeries(const LoadedSeries& series, bool* is_new) {
+  LabelIndex& index = head_.index_;
+  SeriesStore& store = head_.store_;
+  pairs_.clear();
+  if (!series.plain) {
+    const Labels labels = DecodeWalLabels(series.labels);
     const uint64_t hash = labels.Hash();
+    SlotId slot = store.FindLabels(index, labels, hash);
+    *is_new = slot == kNoSeries;
+    if (!*is_new) return slot;
+    for (const LabelView& label : labels) {
+      pairs_.push_back(index.Intern(label.name, label.value, kNoId));
+    }
+    return InsertSeries(series.ref, hash);
+  }
+
+  // Each visit gets the label and its bytes.
+  const auto for_each_label = [&](auto visit) {
+    const char* at = series.labels.data();
+    size_t i = 0;
+    for (unsigned left = static_cast<uint8_t>(*at++); left > 0; --left) {
+      const char* const begin = at;
+      const std::string_view name(at + 1, static_cast<uint8_t>(*at));
+      at += 1 + name.size();
+      const std::string_view value(at + 1, static_cast<uint8_t>(*at));
+      at += 1 + value.size();
+      if (!visit(i++, LabelView{name, value}, std::string_view(begin, at))) return false;
+    }
+    return true;
+  };
+  const SlotId known = store.FindHash(series.hash, [&](SlotId slot) {
+    const std::span<const PairId> pairs = store.PairsOf(slot);
+    return pairs.size() == static_cast<uint8_t>(series.labels[0]) &&
+           for_each_label([&](size_t i, const LabelView& label, std::string_view) {
+             return index.View(pairs[i]) == label;
+           });
+  });
+  *is_new = known == kNoSeries;
+  if (!*is_new) return known;
+  for_each_label([&](size_t i, const LabelView& label, std::string_view bytes) {
+    if (i == hints_.size()) hints_.push_back({});
+    Hint& hint = hints_[i];
+    if (hint.bytes != bytes) hint = {bytes, index.Intern(label.name, label.value, kNoId)};
+    pairs_.push_back(hint.pair);
+    return true;
+  });
+  return InsertSeries(series.ref, series.hash);
+}
+
+void HeadReplay::OnSeries(const LoadedRecord& record) {
+  hints_.clear();  // They point into the record before.
+  const std::unique_lock lock(head_.index_mutex_);
+  for (const LoadedSeries& s : record.series) {
     if (head_.last_ref_.load(std::memory_order_relaxed) < s.ref) {
       head_.last_ref_.store(s.ref, std::memory_order_relaxed);
     }
-    SlotId slot;
     bool is_new = false;
-    {
-      const std::unique_lock lock(head_.index_mutex_);
-      slot = head_.store_.FindLabels(head_.index_, labels, hash);
-      if (slot == kNoSeries) {
-        is_new = true;
-        slot = head_.CreateLocked(s.ref, labels, hash);
-      } else if (const uint64_t known = head_.store_.cold(slot).ref; known != s.ref) {
+    const SlotId slot = SlotForSeries(s, &is_new);
+    if (!is_new) {
+      if (const uint64_t known = head_.store_.cold(slot).ref; known != s.ref) {
         if (aliases_.emplace(s.ref, known).second) {
           head_.store_.AddAlias(s.ref, slot);
           head_.aliases_[known].push_back(s.ref);
         }
       }
     }
-    AttachMapped(slot, s.ref, is_new);
-    AttachLate(slot, s.ref);
-    if (is_new) {
-      Slab& slab = head_.store_.slab(slot);
-      const std::lock_guard lock(slab.mutex);
-      slab.hot[SeriesStore::IndexOf(slot)].flags |= kLogged;
-    }
+    if (!mapped_.empty()) AttachMapped(slot, s.ref, is_new);
+    if (!mapped_late_.empty()) AttachLate(slot, s.ref);
   }
-  return {};
 }
 
-Status HeadReplay::OnSamples(std::string_view record) {
-  samples_.clear();
-  NARTHEX_RETURN_IF_ERROR(DecodeSamples(record, &samples_).WithPrefix("decode samples: "));
+// Two threads, of which each adds to its half of the pairs.
+void HeadReplay::BuildPostings() {
+  const std::unique_lock lock(head_.index_mutex_);
+  const std::vector<uint64_t> refs = head_.store_.AllRefs();
+  const auto build = [&](PairId half) {
+    SeriesStore::RefCursor cursor(head_.store_);
+    for (const uint64_t ref : refs) {
+      for (const PairId pair : head_.store_.PairsOf(cursor.Find(ref))) {
+        if ((pair & 1) == half) head_.index_.AddPosting(pair, ref);
+      }
+    }
+  };
+  std::thread other(build, 1);
+  build(0);
+  other.join();
+  // Only eviction leaves pairs without series.
+  if (evicted_) head_.index_.SweepUnused();
+}
+
+void HeadReplay::OnSamples(const LoadedRecord& record) {
   const int64_t min_valid = head_.min_valid_ms();
-  for (const WalSample& s : samples_) {
+  SeriesStore::RefCursor cursor(head_.store_);
+  for (const WalSample& s : record.samples) {
     if (s.timestamp_ms < min_valid) continue;
-    const SlotId slot = SlotOf(s.ref, s.timestamp_ms);
+    if (!aliases_.empty()) [[unlikely]]
+      NoteAlias(s.ref, s.timestamp_ms);
+    const SlotId slot = cursor.Find(s.ref);
     if (slot == kNoSeries) [[unlikely]] {
       ++unknown_samples_;
       unknown_.emplace(s.ref, uint8_t{0});
@@ -297,28 +187,14 @@ Status HeadReplay::OnSamples(std::string_view record) {
     }
     Applier& applier = ApplierOf(slot);
     Push(applier, Kind::kFloat);
-    applier.filling->floats.push_back(s);
-    applier.filling->float_slots.push_back(slot);
+    applier.filling->floats.push_back({s.timestamp_ms, s.start_ms, s.value, slot});
   }
-  return {};
 }
 
 template <typename H>
-Status HeadReplay::OnHistograms(std::string_view record) {
-  constexpr bool kInteger = std::is_same_v<H, Histogram>;
-  auto& decoded = [this]() -> auto& {
-    if constexpr (kInteger) {
-      return histograms_;
-    } else {
-      return float_histograms_;
-    }
-  }();
-  decoded.clear();
-  NARTHEX_RETURN_IF_ERROR(
-      DecodeHistogramSamples(record, &decoded, &skipped_schemas_)
-          .WithPrefix(kInteger ? "decode histograms: " : "decode float histograms: "));
+void HeadReplay::OnHistograms(std::vector<WalHistogramOf<H>>& samples) {
   const int64_t min_valid = head_.min_valid_ms();
-  for (auto& s : decoded) {
+  for (auto& s : samples) {
     if (s.timestamp_ms < min_valid) continue;
     const SlotId slot = SlotOf(s.ref, s.timestamp_ms);
     if (slot == kNoSeries) {
@@ -327,7 +203,7 @@ Status HeadReplay::OnHistograms(std::string_view record) {
       continue;
     }
     Applier& applier = ApplierOf(slot);
-    if constexpr (kInteger) {
+    if constexpr (std::is_same_v<H, Histogram>) {
       Push(applier, Kind::kHistogram);
       applier.filling->histograms.push_back(std::move(s));
       applier.filling->histogram_slots.push_back(slot);
@@ -337,7 +213,6 @@ Status HeadReplay::OnHistograms(std::string_view record) {
       applier.filling->float_histogram_slots.push_back(slot);
     }
   }
-  return {};
 }
 
 Status HeadReplay::OnTombstones(std::string_view record) {
@@ -353,6 +228,7 @@ Status HeadReplay::OnTombstones(std::string_view record) {
     if (whole_series) {
       Drain();
       head_.EvictReplayed(stone.ref);
+      evicted_ = true;
       aliases_.erase(stone.ref);
       continue;
     }
@@ -415,20 +291,24 @@ Status HeadReplay::OnMetadata(std::string_view record) {
   return {};
 }
 
-Status HeadReplay::Dispatch(std::string_view record) {
-  switch (TypeOfRecord(record)) {
-    case RecordType::kSeries: return OnSeries(record);
+Status HeadReplay::Dispatch(LoadedRecord& record) {
+  NARTHEX_RETURN_IF_ERROR(record.status);
+  skipped_schemas_ += record.skipped_schemas;
+  switch (record.type) {
+    case RecordType::kSeries: OnSeries(record); break;
     case RecordType::kSamples:
-    case RecordType::kSamplesV2: return OnSamples(record);
+    case RecordType::kSamplesV2: OnSamples(record); break;
     case RecordType::kHistogramSamples:
     case RecordType::kCustomBucketsHistogramSamples:
-    case RecordType::kHistogramSamplesV2: return OnHistograms<Histogram>(record);
+    case RecordType::kHistogramSamplesV2: OnHistograms<Histogram>(record.histograms); break;
     case RecordType::kFloatHistogramSamples:
     case RecordType::kCustomBucketsFloatHistogramSamples:
-    case RecordType::kFloatHistogramSamplesV2: return OnHistograms<FloatHistogram>(record);
-    case RecordType::kTombstones: return OnTombstones(record);
-    case RecordType::kExemplars: return OnExemplars(record);
-    case RecordType::kMetadata: return OnMetadata(record);
+    case RecordType::kFloatHistogramSamplesV2:
+      OnHistograms<FloatHistogram>(record.float_histograms);
+      break;
+    case RecordType::kTombstones: return OnTombstones(record.bytes);
+    case RecordType::kExemplars: return OnExemplars(record.bytes);
+    case RecordType::kMetadata: return OnMetadata(record.bytes);
     case RecordType::kMmapMarkers:
     case RecordType::kMinValidTime:
     case RecordType::kUnknown:
@@ -438,21 +318,15 @@ Status HeadReplay::Dispatch(std::string_view record) {
 }
 
 Status HeadReplay::ReadSegments(WalReader& reader, std::optional<WalCorruption>* corruption) {
-  int segment = -1;
-  uint64_t before = 0;
-  while (reader.Next()) {
-    if (reader.segment() != segment) {
-      segment = reader.segment();
-      before = 0;
-    }
-    if (Status status = Dispatch(reader.record()); !status.ok()) {
+  ReplayLoader loader(&reader);
+  while (LoadedRecord* const record = loader.Next()) {
+    if (Status status = Dispatch(*record); !status.ok()) {
       corruption->emplace();
-      (*corruption)->segment = segment;
-      (*corruption)->offset = before;
+      (*corruption)->segment = record->segment;
+      (*corruption)->offset = record->begin_offset;
       (*corruption)->reason = status.message();
       return status;
     }
-    before = reader.offset();
     if (head_.pending_bytes_.load(std::memory_order_relaxed) > kPendingBytesMax) {
       NARTHEX_RETURN_IF_ERROR(head_.MapFullChunksLocked());
     }
@@ -571,10 +445,7 @@ Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
   }
   Drain();
   Stop();
-  {
-    const std::unique_lock lock(head_.index_mutex_);
-    head_.index_.MergeLatePostings();
-  }
+  BuildPostings();
   const int64_t wal_at = MonotonicNanos();
   if (status.ok()) {
     status = ReadWbl(corruption);

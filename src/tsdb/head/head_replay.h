@@ -1,10 +1,15 @@
 // Start-up: brings a head back from chunks_head, checkpoint and WAL.
 //
-//   reader (the calling thread)   large sequential reads, checks, decompression, decoding; makes
-//                                 series; sorts samples by the slab of their series
+//   loader (replay_loader.h)      reads, checks, decompresses, takes records apart
+//      |  records in order
+//      v
+//   router (the calling thread)   makes series; sorts samples by the slab of their series
 //      |  batches in order
 //      v
 //   appliers (1..n)               each owns every n-th slab and appends to its series
+//
+// Postings are not kept while series are made: at the end they are built in one walk over all
+// series by ascending reference, in which lists are only appended to.
 //
 // Samples of a chunk that stands in chunks_head are not read again: the chunk is listed, and what
 // the WAL repeats of it is dropped by its time.
@@ -22,6 +27,7 @@
 #include <vector>
 
 #include "tsdb/head/head.h"
+#include "tsdb/head/replay_loader.h"
 
 namespace narthex::tsdb {
 
@@ -35,9 +41,14 @@ class HeadReplay {
 
  private:
   // What one applier gets: samples of its slabs, in order of the log.
+  struct FloatSample {
+    int64_t timestamp_ms;
+    int64_t start_ms;
+    double value;
+    SlotId slot;
+  };
   struct Batch {
-    std::vector<WalSample> floats;
-    std::vector<SlotId> float_slots;
+    std::vector<FloatSample> floats;
     std::vector<WalHistogram> histograms;
     std::vector<SlotId> histogram_slots;
     std::vector<WalFloatHistogram> float_histograms;
@@ -60,19 +71,26 @@ class HeadReplay {
 
   Status LoadMappedChunks();
   Status ReadSegments(WalReader& reader, std::optional<WalCorruption>* corruption);
-  Status Dispatch(std::string_view record);
-  Status OnSeries(std::string_view record);
-  Status OnSamples(std::string_view record);
+  Status Dispatch(LoadedRecord& record);
+  void OnSeries(const LoadedRecord& record);
+  void OnSamples(const LoadedRecord& record);
   template <typename H>
-  Status OnHistograms(std::string_view record);
+  void OnHistograms(std::vector<WalHistogramOf<H>>& samples);
   Status OnTombstones(std::string_view record);
   Status OnExemplars(std::string_view record);
   Status OnMetadata(std::string_view record);
+  // Finds or makes the series. Views into `record` stay as hints until the next record.
+  SlotId SlotForSeries(const LoadedSeries& series, bool* is_new);
+  SlotId InsertSeries(uint64_t ref, uint64_t hash);
+  void BuildPostings();
   void AttachMapped(SlotId slot, uint64_t ref, bool is_new);
   // The slot of a sample's series; follows aliases and notes how long their records are needed.
   SlotId SlotOf(uint64_t ref, int64_t t);
+  void NoteAlias(uint64_t ref, int64_t t);
   Applier& ApplierOf(SlotId slot) { return *appliers_[slot / kSlotsPerSlab % appliers_.size()]; }
+  // Makes room for a sample of the kind.
   void Push(Applier& applier, Kind kind);
+  bool ApplyStale(Slab& slab, uint16_t index, const FloatSample& sample, SeriesAppender& appender);
   void Submit(Applier& applier);
   void Drain();
   void Stop();
@@ -95,7 +113,14 @@ class HeadReplay {
   HashMap<uint64_t, uint64_t> aliases_;  // Reference in the log -> reference in the head.
   HashMap<uint64_t, int64_t> alias_expiry_;
   HashMap<uint64_t, uint8_t> unknown_;
-  std::vector<WalSeries> series_;
+  // Labels of the series before, by position: neighbours share most of them.
+  struct Hint {
+    std::string_view bytes;
+    PairId pair;
+  };
+  std::vector<Hint> hints_;
+  std::vector<PairId> pairs_;
+  bool evicted_ = false;
   std::vector<WalSample> samples_;
   std::vector<WalHistogram> histograms_;
   std::vector<WalFloatHistogram> float_histograms_;

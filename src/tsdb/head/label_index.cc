@@ -283,6 +283,13 @@ void LabelIndex::Sweep() {
   }
 }
 
+void LabelIndex::SweepUnused() {
+  for (PairId id = 0; id < next_pair_; ++id) {
+    if (At(id).used && At(id).count == 0) emptied_.push_back(id);
+  }
+  Sweep();
+}
+
 void LabelIndex::ForEachName(const std::function<void(NameId, std::string_view)>& visit) const {
   for (const NameId id : name_set_) visit(id, NameText(id));
 }

@@ -79,6 +79,8 @@ class LabelIndex {
   void RemovePostings(PairId pair, std::span<const uint64_t> dead);
   // Forgets pairs whose lists became empty. Ids of forgotten pairs are issued again.
   void Sweep();
+  // The same for all pairs that have no list now.
+  void SweepUnused();
 
   uint32_t PostingCount(PairId pair) const { return At(pair).count; }
   // Appends the references, ascending.

@@ -8,6 +8,12 @@
 #include "util/check.h"
 
 namespace narthex::tsdb {
+namespace {
+
+// Room behind the last home that spares most tables a reallocation.
+constexpr size_t kOverrun = 64;
+
+}  // namespace
 
 Slab::Slab() {
   std::memset(static_cast<void*>(hot), 0, sizeof hot);
@@ -38,11 +44,35 @@ SlotId SeriesStore::TakeSlot() {
 }
 
 void SeriesStore::Place(Shard& shard, Entry entry) {
+  std::vector<Entry>& entries = shard.entries;
   size_t at = shard.Home(entry.hash);
-  while (shard.entries[at].slot != kNoSeries) {
-    if (++at == shard.entries.size()) at = 0;
+  while (at < entries.size() && entries[at].slot != kNoSeries && entries[at].hash <= entry.hash) {
+    ++at;
   }
-  shard.entries[at] = entry;
+  size_t gap = at;
+  while (gap < entries.size() && entries[gap].slot != kNoSeries) ++gap;
+  if (gap == entries.size()) entries.push_back({});
+  std::copy_backward(entries.begin() + static_cast<std::ptrdiff_t>(at),
+                     entries.begin() + static_cast<std::ptrdiff_t>(gap),
+                     entries.begin() + static_cast<std::ptrdiff_t>(gap) + 1);
+  entries[at] = entry;
+  ++shard.size;
+}
+
+void SeriesStore::Rebuild(Shard& shard, size_t homes) {
+  const std::vector<Entry> old = std::move(shard.entries);
+  shard.entries.clear();
+  shard.entries.reserve(homes + kOverrun);
+  shard.entries.resize(homes, Entry{0, kNoSeries});
+  shard.homes = homes;
+  size_t next = 0;
+  for (const Entry& entry : old) {
+    if (entry.slot == kNoSeries) continue;
+    const size_t at = std::max(next, shard.Home(entry.hash));
+    if (at == shard.entries.size()) shard.entries.push_back({});
+    shard.entries[at] = entry;
+    next = at + 1;
+  }
 }
 
 bool SeriesStore::SameLabels(const LabelIndex& index, SlotId slot, const Labels& labels) const {
@@ -55,19 +85,8 @@ bool SeriesStore::SameLabels(const LabelIndex& index, SlotId slot, const Labels&
   return i == pairs.size();
 }
 
-SlotId SeriesStore::FindLabels(const LabelIndex& index, const Labels& labels, uint64_t hash) const {
-  const Shard& shard = shards_[ShardOf(hash)];
-  if (shard.entries.empty()) return kNoSeries;
-  const uint32_t low = static_cast<uint32_t>(hash);
-  for (size_t at = shard.Home(low);;) {
-    const Entry& entry = shard.entries[at];
-    if (entry.slot == kNoSeries) return kNoSeries;
-    if (entry.hash == low && SameLabels(index, entry.slot, labels)) return entry.slot;
-    if (++at == shard.entries.size()) at = 0;
-  }
-}
-
-SlotId SeriesStore::Insert(uint64_t ref, uint64_t hash, std::span<const PairId> pairs) {
+SlotId SeriesStore::Insert(uint64_t ref, uint64_t hash, std::span<const PairId> pairs,
+                           uint8_t flags) {
   const SlotId slot = TakeSlot();
   const SlabRef list = pool_->Allocate(pairs.size_bytes());
   std::memcpy(pool_->At(list), pairs.data(), pairs.size_bytes());
@@ -75,19 +94,15 @@ SlotId SeriesStore::Insert(uint64_t ref, uint64_t hash, std::span<const PairId> 
     Slab& home = slab(slot);
     const std::lock_guard lock(home.mutex);
     home.hot[IndexOf(slot)] = SeriesHot{};
+    home.hot[IndexOf(slot)].flags = flags;
     home.cold[IndexOf(slot)] = {ref, list, static_cast<uint16_t>(pairs.size()), 0};
   }
 
   Shard& shard = shards_[ShardOf(hash)];
-  if ((shard.size + 1) * 8 > shard.entries.size() * 7) {
-    std::vector<Entry> old = std::move(shard.entries);
-    shard.entries.assign(std::max<size_t>(16, old.size() + old.size() / 4), Entry{0, kNoSeries});
-    for (const Entry& entry : old) {
-      if (entry.slot != kNoSeries) Place(shard, entry);
-    }
+  if ((shard.size + 1) * 8 > shard.homes * 7) {
+    Rebuild(shard, std::max<size_t>(16, shard.homes + shard.homes / 4));
   }
   Place(shard, Entry{static_cast<uint32_t>(hash), slot});
-  ++shard.size;
   AddAlias(ref, slot);
   size_.fetch_add(1, std::memory_order_relaxed);
   return slot;
@@ -112,26 +127,21 @@ void SeriesStore::RemoveAlias(uint64_t ref) {
 
 void SeriesStore::Remove(SlotId slot, uint64_t hash) {
   Shard& shard = shards_[ShardOf(hash)];
-  const size_t capacity = shard.entries.size();
-  const uint32_t low = static_cast<uint32_t>(hash);
-  size_t hole = shard.Home(low);
-  while (shard.entries[hole].slot != slot) {
-    NARTHEX_CHECK(shard.entries[hole].slot != kNoSeries);
-    if (++hole == capacity) hole = 0;
+  std::vector<Entry>& entries = shard.entries;
+  size_t hole = shard.Home(static_cast<uint32_t>(hash));
+  while (entries[hole].slot != slot) {
+    NARTHEX_CHECK(entries[hole].slot != kNoSeries);
+    ++hole;
   }
-  // Entries behind the hole move up unless that would put them before their home.
-  for (size_t at = hole;;) {
-    if (++at == capacity) at = 0;
-    const Entry& entry = shard.entries[at];
-    if (entry.slot == kNoSeries) break;
-    const size_t home = shard.Home(entry.hash);
-    const bool home_between = hole < at ? (home > hole && home <= at) : (home > hole || home <= at);
-    if (home_between) continue;
-    shard.entries[hole] = entry;
-    hole = at;
+  // What stands behind its home moves up.
+  for (; hole + 1 < entries.size(); ++hole) {
+    const Entry& next = entries[hole + 1];
+    if (next.slot == kNoSeries || shard.Home(next.hash) == hole + 1) break;
+    entries[hole] = next;
   }
-  shard.entries[hole] = Entry{0, kNoSeries};
+  entries[hole] = Entry{0, kNoSeries};
   --shard.size;
+  if (shard.homes > 64 && shard.size < shard.homes / 4) Rebuild(shard, shard.homes / 2);
 
   const SeriesCold gone = cold(slot);
   {

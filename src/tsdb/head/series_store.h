@@ -123,9 +123,43 @@ class SeriesStore {
     const auto found = ref_pages_.find(ref / kRefsPerPage);
     return found == ref_pages_.end() ? kNoSeries : found->second->slots[ref % kRefsPerPage];
   }
-  SlotId FindLabels(const LabelIndex& index, const Labels& labels, uint64_t hash) const;
-  // Makes a series that is not there yet.
-  SlotId Insert(uint64_t ref, uint64_t hash, std::span<const PairId> pairs);
+  // Remembers the page of the reference before: neighbours in a page of samples were made
+  // together. Good for one hold of the index lock.
+  class RefCursor {
+   public:
+    explicit RefCursor(const SeriesStore& store) : store_(store) {}
+    SlotId Find(uint64_t ref) {
+      const uint64_t number = ref / kRefsPerPage;
+      if (number != number_) [[unlikely]] {
+        const auto found = store_.ref_pages_.find(number);
+        number_ = number;
+        slots_ = found == store_.ref_pages_.end() ? nullptr : found->second->slots;
+      }
+      return slots_ == nullptr ? kNoSeries : slots_[ref % kRefsPerPage];
+    }
+
+   private:
+    const SeriesStore& store_;
+    uint64_t number_ = UINT64_MAX;
+    const SlotId* slots_ = nullptr;
+  };
+  SlotId FindLabels(const LabelIndex& index, const Labels& labels, uint64_t hash) const {
+    return FindHash(hash, [&](SlotId slot) { return SameLabels(index, slot, labels); });
+  }
+  // The series of that hash for which `same` is true; it is asked for few others.
+  template <typename Same>
+  SlotId FindHash(uint64_t hash, Same&& same) const {
+    const Shard& shard = shards_[ShardOf(hash)];
+    const uint32_t low = static_cast<uint32_t>(hash);
+    for (size_t at = shard.Home(low); at < shard.entries.size(); ++at) {
+      const Entry& entry = shard.entries[at];
+      if (entry.slot == kNoSeries || entry.hash > low) break;
+      if (entry.hash == low && same(entry.slot)) return entry.slot;
+    }
+    return kNoSeries;
+  }
+  // Makes a series that is not there yet; `flags` are those of its hot state.
+  SlotId Insert(uint64_t ref, uint64_t hash, std::span<const PairId> pairs, uint8_t flags = 0);
   // `ref` names the series too (duplicate records of a WAL).
   void AddAlias(uint64_t ref, SlotId slot);
   // Takes the series out of all tables; its slot may be issued again at once. Hot state must have
@@ -157,16 +191,21 @@ class SeriesStore {
     uint32_t hash;
     SlotId slot;  // kNoSeries: free.
   };
-  // Linear probing over any capacity, so that growing by a quarter wastes little.
+  // Entries ascend by hash, with gaps: each stands at its home or in the unbroken run behind it, so
+  // that looking for what is not there (every new series does) ends soon although the table is
+  // nearly full, and growing by a quarter is one pass in order. Runs may reach behind the last
+  // home.
   struct Shard {
     std::vector<Entry> entries;
+    size_t homes = 0;
     size_t size = 0;
     size_t Home(uint32_t hash) const {
-      return static_cast<size_t>((static_cast<uint64_t>(hash) * entries.size()) >> 32);
+      return static_cast<size_t>((static_cast<uint64_t>(hash) * homes) >> 32);
     }
   };
   static size_t ShardOf(uint64_t hash) { return static_cast<size_t>(hash >> 58); }
   static void Place(Shard& shard, Entry entry);
+  static void Rebuild(Shard& shard, size_t homes);
   SlotId TakeSlot();
   bool SameLabels(const LabelIndex& index, SlotId slot, const Labels& labels) const;
 

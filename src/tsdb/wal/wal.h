@@ -146,6 +146,9 @@ class WalReader {
   bool Next();
   // The current record. The view holds until the next call.
   std::string_view record() const { return record_; }
+  // Moves the current record to `*buffer`, whose memory the reader uses in exchange, and gives a
+  // view of it there.
+  std::string_view TakeRecord(std::string* buffer);
   int segment() const { return segments_.empty() ? -1 : segments_[current_].index; }
   // Behind the current record, within its segment.
   uint64_t offset() const { return offset_; }

@@ -148,12 +148,30 @@ WalReader::Step WalReader::FinishRecord(uint8_t header, std::string_view data) {
     record_ = data;
     return Step::kRecord;
   }
-  auto decompressed = (header & kFragmentSnappy) != 0 ? SnappyDecompress(data, kWalRecordBytesMax)
-                                                      : ZstdDecompress(data, kWalRecordBytesMax);
+  if ((header & kFragmentSnappy) != 0) {
+    auto decompressed = SnappyDecompressInto(data, kWalRecordBytesMax, &decompressed_);
+    if (!decompressed.ok()) return Corrupt(decompressed.status().message());
+    record_ = *decompressed;
+    return Step::kRecord;
+  }
+  auto decompressed = ZstdDecompress(data, kWalRecordBytesMax);
   if (!decompressed.ok()) return Corrupt(decompressed.status().message());
   decompressed_ = *std::move(decompressed);
   record_ = decompressed_;
   return Step::kRecord;
+}
+
+std::string_view WalReader::TakeRecord(std::string* buffer) {
+  const size_t size = record_.size();
+  if (record_.data() == decompressed_.data()) {
+    buffer->swap(decompressed_);
+  } else if (record_.data() == joined_.data()) {
+    buffer->swap(joined_);
+  } else {
+    buffer->assign(record_);
+  }
+  record_ = std::string_view(*buffer).substr(0, size);
+  return record_;
 }
 
 Result<WalReader> OpenWalReader(FileSystem& files, const std::string& directory, int first,

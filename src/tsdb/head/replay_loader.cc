@@ -1,0 +1,159 @@
+#include "tsdb/head/replay_loader.h"
+
+#include <utility>
+
+#include "util/hash.h"
+
+namespace narthex::tsdb {
+namespace {
+
+constexpr size_t kBatchBytes = 256 << 10;
+constexpr size_t kBatchRecords = 512;
+constexpr size_t kBatchesQueued = 8;
+// Both encodings of a label set write a length below this as one byte.
+constexpr uint8_t kPlainLengthEnd = 0x80;
+
+}  // namespace
+
+LoadedSeries LoadSeries(const WalSeries& series) {
+  LoadedSeries loaded{series.ref, series.labels, 0, false};
+  // The decoder has checked the lengths.
+  const auto* at = reinterpret_cast<const uint8_t*>(series.labels.data());
+  const auto* const end = at + series.labels.size();
+  if (at == end || *at >= kPlainLengthEnd) return loaded;
+  std::string_view before;
+  for (unsigned left = *at++; left > 0; --left) {
+    const uint8_t name_size = *at;
+    if (name_size == 0 || name_size >= kPlainLengthEnd) return loaded;
+    const std::string_view name(reinterpret_cast<const char*>(at + 1), name_size);
+    at += 1 + name_size;
+    const uint8_t value_size = *at;
+    if (value_size == 0 || value_size >= kPlainLengthEnd) return loaded;
+    at += 1 + value_size;
+    if (!(before < name)) return loaded;
+    before = name;
+  }
+  loaded.hash = XxHash64(series.labels.substr(1));
+  loaded.plain = true;
+  return loaded;
+}
+
+ReplayLoader::ReplayLoader(WalReader* reader) : reader_(reader), thread_([this] { Run(); }) {}
+
+ReplayLoader::~ReplayLoader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void ReplayLoader::Load(LoadedRecord* record) {
+  if (reader_->segment() != segment_) {
+    segment_ = reader_->segment();
+    offset_ = 0;
+  }
+  record->segment = segment_;
+  record->begin_offset = offset_;
+  offset_ = reader_->offset();
+  record->bytes = reader_->TakeRecord(&record->buffer);
+  record->type = TypeOfRecord(record->bytes);
+  record->status = {};
+  record->skipped_schemas = 0;
+  switch (record->type) {
+    case RecordType::kSeries:
+      series_.clear();
+      record->series.clear();
+      record->status = DecodeSeries(record->bytes, &series_).WithPrefix("decode series: ");
+      record->series.reserve(series_.size());
+      for (const WalSeries& series : series_) record->series.push_back(LoadSeries(series));
+      break;
+    case RecordType::kSamples:
+    case RecordType::kSamplesV2:
+      record->samples.clear();
+      record->status =
+          DecodeSamples(record->bytes, &record->samples).WithPrefix("decode samples: ");
+      break;
+    case RecordType::kHistogramSamples:
+    case RecordType::kCustomBucketsHistogramSamples:
+    case RecordType::kHistogramSamplesV2:
+      record->histograms.clear();
+      record->status =
+          DecodeHistogramSamples(record->bytes, &record->histograms, &record->skipped_schemas)
+              .WithPrefix("decode histograms: ");
+      break;
+    case RecordType::kFloatHistogramSamples:
+    case RecordType::kCustomBucketsFloatHistogramSamples:
+    case RecordType::kFloatHistogramSamplesV2:
+      record->float_histograms.clear();
+      record->status =
+          DecodeHistogramSamples(record->bytes, &record->float_histograms, &record->skipped_schemas)
+              .WithPrefix("decode float histograms: ");
+      break;
+    default: break;
+  }
+}
+
+// False: nobody wants more.
+bool ReplayLoader::Hand(std::unique_ptr<Batch> batch) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stopping_ || queue_.size() < kBatchesQueued; });
+  if (stopping_) return false;
+  queue_.push_back(std::move(batch));
+  lock.unlock();
+  changed_.notify_all();
+  return true;
+}
+
+void ReplayLoader::Run() {
+  for (bool more = true; more;) {
+    std::unique_ptr<Batch> batch;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!spare_.empty()) {
+        batch = std::move(spare_.back());
+        spare_.pop_back();
+      }
+    }
+    if (batch == nullptr) batch = std::make_unique<Batch>();
+    batch->count = 0;
+    size_t bytes = 0;
+    while (bytes < kBatchBytes && batch->count < kBatchRecords) {
+      more = reader_->Next();
+      if (!more) break;
+      if (batch->count == batch->records.size()) {
+        batch->records.push_back(std::make_unique<LoadedRecord>());
+      }
+      LoadedRecord* const record = batch->records[batch->count++].get();
+      Load(record);
+      bytes += record->bytes.size();
+      if (!record->status.ok()) more = false;
+      if (!more) break;
+    }
+    if (!Hand(std::move(batch))) return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+  }
+  changed_.notify_all();
+}
+
+LoadedRecord* ReplayLoader::Next() {
+  while (current_ == nullptr || next_ == current_->count) {
+    std::unique_lock lock(mutex_);
+    if (current_ != nullptr) spare_.push_back(std::move(current_));
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return done_ || !queue_.empty(); });
+    if (queue_.empty()) return nullptr;
+    current_ = std::move(queue_.front());
+    queue_.pop_front();
+    next_ = 0;
+    lock.unlock();
+    changed_.notify_all();
+  }
+  return current_->records[next_++].get();
+}
+
+}  // namespace narthex::tsdb
