@@ -263,6 +263,7 @@ void AddTsdbCommands(Command& root, ToolContext& context) {
 
   AddDumpCommands(tsdb, context);
   AddBackfillCommands(tsdb, context);
+  AddVerifyCommands(tsdb);
 }
 
 }  // namespace narthex::apps

@@ -24,4 +24,7 @@ std::string BlocksTable(const Blocks& blocks, bool header, bool human_readable);
 // `create-blocks-from`, below `tsdb`.
 void AddBackfillCommands(Command& tsdb, ToolContext& context);
 
+// `verify` and `repair`, below `tsdb`.
+void AddVerifyCommands(Command& tsdb);
+
 }  // namespace narthex::apps

@@ -332,6 +332,7 @@ Status HeadChunkFiles::ScanFile(uint32_t number, std::string_view data,
     meta.max_ms = entry.max_ms;
     meta.encoding = static_cast<ChunkEncoding>(entry.encoding & ~kOutOfOrderChunkBit);
     meta.is_out_of_order = (entry.encoding & kOutOfOrderChunkBit) != 0;
+    meta.bytes = entry.bytes;
     meta.sample_count = ChunkSampleCount(meta.encoding, entry.bytes);
     NARTHEX_RETURN_IF_ERROR(visit(meta));
     offset += entry.size;

@@ -54,6 +54,7 @@ struct HeadChunkMeta {
   uint32_t sample_count = 0;
   ChunkEncoding encoding = ChunkEncoding::kNone;
   bool is_out_of_order = false;
+  std::string_view bytes;  // As long as it is being visited.
 };
 
 // A chunk that stays readable as long as this lives, also when its file is deleted meanwhile.
@@ -87,6 +88,11 @@ class HeadChunkFiles {
   // damage: `corruption in head chunk file <path>: …`, with the place in `corruption`.
   Status ForEach(const std::function<Status(const HeadChunkMeta&)>& visit,
                  std::optional<HeadChunkCorruption>* corruption);
+  // The chunks of one file of that number. What is wrong with the file, if anything, stands in
+  // `damage`; the status is the visitor's.
+  static Status ScanFile(uint32_t number, std::string_view data,
+                         const std::function<Status(const HeadChunkMeta&)>& visit,
+                         std::string* damage);
   // Deletes the file and all behind it.
   Status DeleteFrom(uint32_t file);
 
@@ -115,8 +121,6 @@ class HeadChunkFiles {
   Status FinalizeLocked();
   Status FlushLocked();
   Status ReserveLocked(uint64_t end);
-  Status ScanFile(uint32_t number, std::string_view data,
-                  const std::function<Status(const HeadChunkMeta&)>& visit, std::string* damage);
 
   FileSystem& files_;
   const std::string directory_;

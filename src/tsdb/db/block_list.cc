@@ -13,14 +13,13 @@ namespace {
 
 constexpr std::string_view kDeletionSuffix = ".tmp-for-deletion";
 
-// A block that holds samples of its time in part only says nothing about what the head may drop.
-bool IsPartial(const BlockMeta& meta) {
+}  // namespace
+
+bool IsPartialBlock(const BlockMeta& meta) {
   return meta.compaction.HasHint(kHintFromOutOfOrder) ||
          meta.compaction.HasHint(kHintFromStaleSeries) ||
          meta.compaction.HasHint(kHintFromSelectedSeries);
 }
-
-}  // namespace
 
 uint64_t FileSystemBytes(const std::string& path) {
   struct statvfs info;
@@ -53,7 +52,7 @@ std::shared_ptr<const BlockList::Blocks> BlockList::Snapshot() const {
 std::optional<int64_t> BlockList::InOrderMaxTime() const {
   std::optional<int64_t> newest;
   for (const auto& block : *Snapshot()) {
-    if (IsPartial(block->meta())) continue;
+    if (IsPartialBlock(block->meta())) continue;
     newest = newest.has_value() ? std::max(*newest, block->max_ms()) : block->max_ms();
   }
   return newest;

@@ -81,6 +81,8 @@ class BlockList {
   std::atomic<uint64_t> time_retentions_{0}, size_retentions_{0}, reloads_{0}, reload_failures_{0};
 };
 
+// A block that holds the samples of its time in part says nothing about what the head may drop.
+bool IsPartialBlock(const BlockMeta& meta);
 // Size of the file system that holds `path`; 0 when it cannot be told.
 uint64_t FileSystemBytes(const std::string& path);
 // Bytes of all files below `path`; 0 when there is nothing.

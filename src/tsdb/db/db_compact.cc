@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -133,8 +134,14 @@ std::vector<BlockMeta> Db::Impl::PlannableBlocks() {
       return name.is_string() && std::string_view(name.as_string()) == text;
     });
   };
+  // A block of late samples may end behind everything that was cut in order. Merged with others it
+  // would lose its hint, and the next start would take all of its time for written: the log's
+  // samples of that time would be dropped. It waits until the head has come that far. (Upstream
+  // merges.)
+  const std::optional<int64_t> in_order_end = blocks->InOrderMaxTime();
   for (const auto& block : *blocks->Snapshot()) {
     BlockMeta meta = block->meta();
+    if (IsPartialBlock(meta) && in_order_end.has_value() && meta.max_ms > *in_order_end) continue;
     if (!options.delay_compact_file.empty() && meta.compaction.level <= 1 &&
         !is_uploaded(meta.ulid)) {
       break;
