@@ -22,7 +22,7 @@ from dataset import SAMPLES, STEP_MS, T0
 import harness
 
 SHRINK_ASKS_MAX = 400
-CHANCE_ASKS = 6
+CHANCE_ASKS = 16
 
 
 def random_request(r, core):

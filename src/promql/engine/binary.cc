@@ -3,6 +3,7 @@
 
 #include "promql/engine/binary_elements.h"
 #include "promql/engine/evaluator.h"
+#include "util/strings.h"
 
 namespace narthex::promql {
 
@@ -29,6 +30,10 @@ Result<Value> Evaluator::BinaryScalars(const BinaryExpr& expr) {
   const size_t before = query_->current_samples;
   NARTHEX_TRY(const Value lhs, Eval(*expr.lhs));
   NARTHEX_TRY(const Value rhs, Eval(*expr.rhs));
+  if (expr.op == BinaryOp::kTrimUpper || expr.op == BinaryOp::kTrimLower) {
+    return MakeError(ErrorCode::kExecution, "operator {} not allowed for Scalar operations",
+                     GoQuote(BinaryOpName(expr.op)));
+  }
   std::vector<double> result(steps_);
   for (size_t step = 0; step < steps_; ++step) {
     result[step] = ApplyScalars(expr.op, lhs.scalar[step], rhs.scalar[step]);

@@ -117,7 +117,9 @@ class RangeSource : public ColumnSource {
     if (from_subquery_) {
       worker->points.Load(vector_[i].column, vector_grid_, &points);
     } else {
-      NARTHEX_RETURN_IF_ERROR(worker->points.Load(*series_[i], histogram_stats_, &points));
+      NARTHEX_RETURN_IF_ERROR(
+          worker->points.Load(*series_[i], histogram_stats_, &points,
+                              call_.selection == Selection::kPlain ? &call_.shape : nullptr));
     }
     // What a subquery consumed is in the accounts already.
     WindowCounts counts{.stats = from_subquery_ ? nullptr : &worker->stats};

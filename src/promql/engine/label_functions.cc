@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "promql/engine/evaluator.h"
+#include "promql/engine/pattern_sort.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 
@@ -169,20 +170,16 @@ Result<Value> Evaluator::EvalSortByLabel(const Call& call) {
   }
   if (grid_.single_step()) {
     const bool descending = call.function->name == "sort_by_label_desc";
-    std::stable_sort(output.begin(), output.end(),
-                     [&](const VectorSeries& a, const VectorSeries& b) {
-                       for (size_t i = 1; i < call.arguments.size(); ++i) {
-                         const std::string_view x = a.labels.Get(StringArgument(call, i));
-                         const std::string_view y = b.labels.Get(StringArgument(call, i));
-                         if (x == y) continue;
-                         // Texts like "01" and "1" are each "less" than the other; a sort needs
-                         // one answer.
-                         const bool less = NaturalLess(x, y);
-                         if (less == NaturalLess(y, x)) return descending ? x > y : x < y;
-                         return descending ? !less : less;
-                       }
-                       return descending ? b.labels < a.labels : a.labels < b.labels;
-                     });
+    PatternSort(&output, [&](const VectorSeries& a, const VectorSeries& b) {
+      for (size_t i = 1; i < call.arguments.size(); ++i) {
+        const std::string_view x = a.labels.Get(StringArgument(call, i));
+        const std::string_view y = b.labels.Get(StringArgument(call, i));
+        // Neither is less where one is missing, or both where they are "01" and "1": then the
+        // order follows from the way of sorting.
+        if (x != y) return NaturalLess(x, y) != descending;
+      }
+      return descending ? b.labels < a.labels : a.labels < b.labels;
+    });
   }
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 0);

@@ -1,17 +1,49 @@
 #include "promql/engine/range_points.h"
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "model/float_histogram_ops.h"
 #include "promql/engine/kahan.h"
 
 namespace narthex::promql {
 
-void ReduceToStats(storage::SampleColumns* samples, std::vector<CounterResetHint>* original_hints) {
+namespace {
+
+// The samples that upstream's buffered iterator jumps to: at each step it skips to the begin of
+// the window, but only if that lies behind the last sample it has seen.
+std::vector<bool> FirstAfterJump(const std::vector<int64_t>& times, const WindowShape& windows) {
+  std::vector<bool> first(times.size());
+  size_t at = 0;  // The sample seen last, once `begun`.
+  bool begun = false;
+  for (size_t step = 0; step < windows.grid.steps(); ++step) {
+    const int64_t end = windows.EndAt(step);
+    const int64_t begin = end - windows.range_ms;
+    if (!begun || begin > times[at]) {
+      at = static_cast<size_t>(std::lower_bound(times.begin(), times.end(), begin) - times.begin());
+      if (at == times.size()) break;
+      first[at] = true;
+      begun = true;
+    }
+    while (times[at] < end) {
+      if (++at == times.size()) return first;
+    }
+  }
+  return first;
+}
+
+}  // namespace
+
+void ReduceToStats(storage::SampleColumns* samples, std::vector<CounterResetHint>* original_hints,
+                   const WindowShape* windows) {
+  std::vector<bool> jumps;
+  if (windows != nullptr) jumps = FirstAfterJump(samples->timestamps_ms, *windows);
   if (original_hints != nullptr) original_hints->assign(samples->size(), {});
   HistogramPtr last;
   for (size_t i = 0; i < samples->histograms.size(); ++i) {
     HistogramPtr& slot = samples->histograms[i];
+    if (windows != nullptr && jumps[i]) last = nullptr;
     if (slot == nullptr) continue;
     auto stats = std::make_shared<FloatHistogram>();
     stats->counter_reset_hint = slot->counter_reset_hint;
@@ -30,7 +62,8 @@ void ReduceToStats(storage::SampleColumns* samples, std::vector<CounterResetHint
   }
 }
 
-Status PointBuffer::Load(const storage::Series& series, bool histogram_stats, Points* points) {
+Status PointBuffer::Load(const storage::Series& series, bool histogram_stats, Points* points,
+                         const WindowShape* windows) {
   raw_.Clear();
   NARTHEX_RETURN_IF_ERROR(series.Read(&raw_));
   *points = {};
@@ -50,7 +83,7 @@ Status PointBuffer::Load(const storage::Series& series, bool histogram_stats, Po
                       starts ? raw_.start_timestamps_ms.data() : nullptr, kept};
     return {};
   }
-  if (histogram_stats) ReduceToStats(&raw_, nullptr);
+  if (histogram_stats) ReduceToStats(&raw_, nullptr, windows);
   float_times_.clear();
   float_values_.clear();
   float_starts_.clear();

@@ -32,12 +32,15 @@ struct Points {
   HistogramPoints histograms;
 };
 
+struct WindowShape;
+
 // Reads series into points; its memory is used again for the next series.
 class PointBuffer {
  public:
   // All samples of a store's series. With `histogram_stats` histograms shrink to count and sum,
-  // with counter resets found out on the way.
-  Status Load(const storage::Series& series, bool histogram_stats, Points* points);
+  // with counter resets found out on the way; `windows` (optional) tells which are read.
+  Status Load(const storage::Series& series, bool histogram_stats, Points* points,
+              const WindowShape* windows = nullptr);
   // The steps of a subquery's series.
   void Load(const StepColumn& column, const StepGrid& grid, Points* points);
 
@@ -53,7 +56,10 @@ class PointBuffer {
 
 // Replaces histograms by their count, sum and schema. Where the hint is unknown the comparison with
 // the sample before tells "reset" or "not reset"; `original_hints` (optional) gets what was there.
-void ReduceToStats(storage::SampleColumns* samples, std::vector<CounterResetHint>* original_hints);
+// Upstream skips samples between windows that lie far apart and knows nothing about the first one
+// behind such a gap; so does this when `windows` are given.
+void ReduceToStats(storage::SampleColumns* samples, std::vector<CounterResetHint>* original_hints,
+                   const WindowShape* windows = nullptr);
 
 // One window: points [f0, f1) of the floats, [h0, h1) of the histograms.
 struct Window {

@@ -43,7 +43,7 @@ class VectorMatch {
     for (const VectorSeries& series : many_) many_sigs_.push_back(index_.Add(series.labels));
     for (const VectorSeries& series : one_) one_sigs_.push_back(index_.Add(series.labels));
     FindActiveSteps();
-    NARTHEX_RETURN_IF_ERROR(LayPartners());
+    LayPartners();
     std::vector<size_t> series_of_sig(index_.size());
     for (const size_t sig : many_sigs_) ++series_of_sig[sig];
     matched_.resize(index_.size());
@@ -51,11 +51,14 @@ class VectorMatch {
       // Only where a second match could come, or a missing one be filled.
       if (series_of_sig[sig] > 1 || fill_many_.has_value()) matched_[sig].resize(words_);
     }
-    for (size_t i = 0; i < many_.size(); ++i) NARTHEX_RETURN_IF_ERROR(MatchSeries(i));
+    // Even with duplicates on the one side: a match at an earlier step may fail before them.
+    Status status;
+    for (size_t i = 0; i < many_.size() && status.ok(); ++i) status = MatchSeries(i);
     if (fill_many_.has_value()) {
-      for (size_t i = 0; i < one_.size(); ++i) NARTHEX_RETURN_IF_ERROR(FillMissing(i));
+      for (size_t i = 0; i < one_.size() && status.ok(); ++i) status = FillMissing(i);
     }
     NARTHEX_RETURN_IF_ERROR(error_);
+    NARTHEX_RETURN_IF_ERROR(std::move(status));
     return std::move(output_);
   }
 
@@ -102,7 +105,7 @@ class VectorMatch {
     error_step_ = step;
   }
 
-  Status LayPartners() {
+  void LayPartners() {
     partners_.resize(index_.size());
     for (size_t i = 0; i < one_.size(); ++i) {
       Partner& partner = partners_[one_sigs_[i]];
@@ -131,7 +134,6 @@ class VectorMatch {
         }
       });
     }
-    return error_;
   }
 
   // The labels of a result: those of the "many" side, as the matching changes them.
