@@ -197,8 +197,8 @@ int TestPromql(const std::vector<std::string>& files) {
       continue;
     }
     for (const promql::ScriptFailure& failure : report->failures) {
-      PrintError(
-          fmt::format("  FAILED: line {}: {}: {}\n", failure.line, failure.query, failure.message));
+      PrintError(fmt::format("  FAILED: {}:{}: {}: {}\n", file, failure.line, failure.query,
+                             failure.message));
       code = 1;
     }
     if (report->failed == 0) {

@@ -273,6 +273,9 @@ class Reader {
       NARTHEX_TRY(
           SeriesDescription description,
           ParseSeriesDescription(line, ScriptParserOptions(), nullptr, static_cast<int>(at_)));
+      if (description.values.empty() && !command->is_range) {
+        return EvalError(*command, "expecting a value behind the series");
+      }
       if (description.values.size() > 1 && !command->is_range && !expects_range_vector) {
         return EvalError(
             *command,

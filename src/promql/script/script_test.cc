@@ -128,7 +128,7 @@ TEST(RunScript, RefusesWhatItCannotRead) {
        {"lode 5m\n", "load\n", "load 5x\n", "eval instant at 5m\n", "eval instant at 5x m\n",
         "eval instant at 5m m +\n", "eval range from 5m to 1m step 1m m\n",
         "eval instant at 5m m\n  expect nothing\n", "eval instant at 5m m\n  m 1 2\n",
-        "eval instant at 5m m\n  expect fail\n  expect fail\n",
+        "eval instant at 5m m\n  m\n", "eval instant at 5m m\n  expect fail\n  expect fail\n",
         "eval instant at 5m m\n  expect warn\n  expect no_warn\n", "load 5m\n  m@st -1m\n\n",
         "load 5m\n  m@st -1m -1m\n  m 1\n"}) {
     SCOPED_TRACE(text);
