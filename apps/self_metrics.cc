@@ -79,6 +79,20 @@ void FamilyBuilder::Gauge(const std::string& name, const std::string& help, doub
   Family(name, help, client::MetricType::kGauge).metrics.push_back(std::move(metric));
 }
 
+void FamilyBuilder::Histogram(const std::string& name, const std::string& help,
+                              client::HistogramValue value) {
+  client::Metric metric;
+  metric.value = std::make_shared<const client::HistogramValue>(std::move(value));
+  Family(name, help, client::MetricType::kHistogram).metrics.push_back(std::move(metric));
+}
+
+void FamilyBuilder::Summary(const std::string& name, const std::string& help,
+                            client::SummaryValue value) {
+  client::Metric metric;
+  metric.value = std::make_shared<const client::SummaryValue>(std::move(value));
+  Family(name, help, client::MetricType::kSummary).metrics.push_back(std::move(metric));
+}
+
 // Asks every reading; which families it delivers is not known beforehand.
 struct SelfMetrics::ReadingCollector : client::Collector {
   std::mutex mutex;
@@ -277,10 +291,35 @@ void ReadDb(const tsdb::Db& db, FamilyBuilder& families) {
   for (const tsdb::MetricValue& metric : db.Metrics()) {
     client::Labels labels;
     if (!metric.label_name.empty()) labels.push_back({metric.label_name, metric.label_value});
-    if (metric.kind == tsdb::MetricValue::Kind::kCounter) {
-      families.Counter(metric.name, metric.help, metric.value, std::move(labels));
-    } else {
-      families.Gauge(metric.name, metric.help, metric.value, std::move(labels));
+    switch (metric.kind) {
+      case tsdb::MetricValue::Kind::kCounter:
+        families.Counter(metric.name, metric.help, metric.value, std::move(labels));
+        break;
+      case tsdb::MetricValue::Kind::kGauge:
+        families.Gauge(metric.name, metric.help, metric.value, std::move(labels));
+        break;
+      case tsdb::MetricValue::Kind::kHistogram: {
+        client::HistogramValue histogram;
+        histogram.sample_count = metric.count;
+        histogram.sample_sum = metric.value;
+        for (const auto& [bound, count] : metric.points) {
+          client::Bucket& bucket = histogram.buckets.emplace_back();
+          bucket.upper_bound = bound;
+          bucket.cumulative_count = static_cast<uint64_t>(count);
+        }
+        families.Histogram(metric.name, metric.help, std::move(histogram));
+        break;
+      }
+      case tsdb::MetricValue::Kind::kSummary: {
+        client::SummaryValue summary;
+        summary.sample_count = metric.count;
+        summary.sample_sum = metric.value;
+        for (const auto& [quantile, value] : metric.points) {
+          summary.quantiles.push_back({quantile, value});
+        }
+        families.Summary(metric.name, metric.help, std::move(summary));
+        break;
+      }
     }
   }
 }

@@ -33,6 +33,8 @@ class FamilyBuilder {
                client::Labels labels = {});
   void Gauge(const std::string& name, const std::string& help, double value,
              client::Labels labels = {});
+  void Histogram(const std::string& name, const std::string& help, client::HistogramValue value);
+  void Summary(const std::string& name, const std::string& help, client::SummaryValue value);
 
  private:
   client::MetricFamily& Family(const std::string& name, const std::string& help,

@@ -121,6 +121,7 @@ Status Db::Impl::OpenHead() {
   head_options.out_of_order_window_ms = reloadable.out_of_order_window_ms;
   head_options.on_wal_write = options.on_wal_write;
   head_options.on_full_chunks = [this] { Wake(); };
+  head_options.on_compactable = [this] { Wake(/*to_compact=*/true); };
   if (options.replay_progress != nullptr) {
     head_options.on_replay_progress = [progress = options.replay_progress](int64_t min, int64_t max,
                                                                            int64_t current) {
@@ -225,10 +226,11 @@ Status Db::Impl::Close() {
   return result;
 }
 
-void Db::Impl::Wake() {
+void Db::Impl::Wake(bool to_compact) {
   {
     const std::lock_guard guard(background_mutex);
     woken = true;
+    compaction_wanted |= to_compact;
   }
   background_changed.notify_all();
 }
@@ -242,18 +244,21 @@ void Db::Impl::RunBackground() {
   auto not_before = steady_clock::now();
   for (;;) {
     bool tick;
+    bool compact;
     {
       std::unique_lock guard(background_mutex);
       background_changed.wait_until(guard, due, [&] { return stopping || woken; });
       if (stopping) return;
       woken = false;
+      compact = std::exchange(compaction_wanted, false) && options.auto_compaction;
       tick = steady_clock::now() >= due;
     }
     if (steady_clock::now() < not_before) {
       due = not_before;
       continue;
     }
-    const Status status = tick ? Tick() : head->MapFullChunks();
+    Status status = tick ? Tick() : head->MapFullChunks();
+    if (!tick && compact && status.ok()) status = Compact();
     if (status.ok() || status.code() == ErrorCode::kCanceled) {
       backoff = kBackoffMin;
     } else {

@@ -111,13 +111,16 @@ struct BlockInfo {
 
 // Counters and gauges under upstream's names (prometheus_tsdb_…); `label` is "" or one label.
 struct MetricValue {
-  enum class Kind : uint8_t { kCounter, kGauge };
+  enum class Kind : uint8_t { kCounter, kGauge, kHistogram, kSummary };
   std::string name;
   Kind kind = Kind::kGauge;
   std::string label_name;
   std::string label_value;
-  double value = 0;
+  double value = 0;  // Of histograms and summaries: the sum.
   std::string help;
+  uint64_t count = 0;
+  // {upper bound, cumulative count} of a histogram, +Inf left out; {quantile, value} of a summary.
+  std::vector<std::pair<double, double>> points;
 };
 
 class Db : public storage::Queryable,

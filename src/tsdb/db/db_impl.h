@@ -48,7 +48,7 @@ struct Db::Impl {
   Status Snapshot(const std::string& directory, bool with_head);
 
   void RunBackground();
-  void Wake();
+  void Wake(bool to_compact = false);
   Status Tick();
   bool Stopping();
 
@@ -76,6 +76,7 @@ struct Db::Impl {
   std::condition_variable background_changed;
   bool stopping = false;
   bool woken = false;
+  bool compaction_wanted = false;  // Told by a commit.
   bool closed = false;
   std::thread background;
 };

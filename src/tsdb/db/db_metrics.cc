@@ -23,6 +23,13 @@ class Collector {
   void Gauge(std::string_view name, T value, std::string_view help) {
     Add(name, Kind::kGauge, {}, {}, static_cast<double>(value), help);
   }
+  // A summary without quantiles unless `points` has some, or a histogram.
+  void Distribution(std::string_view name, Kind kind, double sum, uint64_t count,
+                    std::vector<std::pair<double, double>> points, std::string_view help) {
+    Add(name, kind, {}, {}, sum, help);
+    values_.back().count = count;
+    values_.back().points = std::move(points);
+  }
   std::vector<MetricValue> Take() { return std::move(values_); }
 
  private:
@@ -58,9 +65,10 @@ void CollectHead(const Head& head, Collector& out) {
   out.Gauge("head_stale_series", c.stale_series.load(),
             "Total number of stale series in the head block.");
   out.Gauge("head_native_histogram_series", c.histogram_series.load(),
-            "Total number of native histogram series in the head block.");
+            "Number of series whose most recent in-order sample is a native histogram.");
   out.Gauge("head_native_histogram_buckets", c.histogram_buckets.load(),
-            "Total number of native histogram buckets in the head block.");
+            "Number of positive and negative bucket entries in the most recent in-order native "
+            "histogram sample of each series, including entries carried by staleness markers.");
   out.Gauge("head_chunks", c.chunks_created.load() - c.chunks_removed.load(),
             "Total number of chunks in the head block.");
   out.Counter("head_chunks_created_total", c.chunks_created.load(),
@@ -76,7 +84,7 @@ void CollectHead(const Head& head, Collector& out) {
   out.Gauge("head_active_appenders", c.active_appenders.load(),
             "Number of currently active appender transactions");
   out.Counter("head_appenders_created_total", c.appenders_created.load(),
-              "Total number of head appender transactions created.");
+              "Total number of appender transactions created.");
   const auto by_type = [&](std::string_view name, uint64_t floats, uint64_t histograms,
                            std::string_view help) {
     out.Counter(name, "type", "float", floats, help);
@@ -128,21 +136,60 @@ void CollectHead(const Head& head, Collector& out) {
     out.Counter("wal_replay_unknown_refs_total", "type", type, count,
                 "Total number of unknown series references encountered during WAL replay.");
   }
-  out.Counter("head_gc_duration_seconds_sum", static_cast<double>(c.gc_nanos.load()) * 1e-9,
-              "Runtime of garbage collection in the head block.");
-  out.Counter("head_gc_duration_seconds_count", c.gc_count.load(),
-              "Runtime of garbage collection in the head block.");
-  out.Counter("wal_truncate_duration_seconds_sum",
-              static_cast<double>(c.wal_truncate_nanos.load()) * 1e-9,
-              "Duration of WAL truncation.");
-  out.Counter("wal_truncate_duration_seconds_count", c.wal_truncate_count.load(),
-              "Duration of WAL truncation.");
+  out.Distribution("head_gc_duration_seconds", Kind::kSummary,
+                   static_cast<double>(c.gc_nanos.load()) * 1e-9, c.gc_count.load(), {},
+                   "Runtime of garbage collection in the head block.");
+  out.Distribution("wal_truncate_duration_seconds", Kind::kSummary,
+                   static_cast<double>(c.wal_truncate_nanos.load()) * 1e-9,
+                   c.wal_truncate_count.load(), {}, "Duration of WAL truncation.");
+  std::vector<std::pair<double, double>> lateness;
+  double below = 0;
+  for (size_t i = 0; i < std::size(HeadCounters::kLatenessBounds); ++i) {
+    below += static_cast<double>(c.lateness_buckets[i].load());
+    lateness.emplace_back(HeadCounters::kLatenessBounds[i], below);
+  }
+  out.Distribution("sample_ooo_delta", Kind::kHistogram, c.lateness_sum.load(),
+                   c.lateness_count.load(), std::move(lateness),
+                   "Delta in seconds by which a sample is considered out of order (reported "
+                   "regardless of OOO time window and whether sample is accepted or not).");
+  // A series here is kept from collection by the epoch of its appender, not by a count.
+  out.Counter("head_series_pending_commit_underflow_total", 0,
+              "Total number of attempts to release a pending-sample reservation when none was "
+              "held.");
   out.Gauge("isolation_low_watermark", head.isolation().low_watermark(),
             "The lowest TSDB append ID that is still referenced.");
   out.Gauge("isolation_high_watermark", head.isolation().high_watermark(),
             "The highest TSDB append ID that has been given out.");
   out.Gauge("symbol_table_size_bytes", head.symbol_bytes(),
             "Size of symbol table in memory for loaded blocks");
+}
+
+void CollectWal(const std::string& prefix, const Wal& wal, WalCompression compression,
+                Collector& out) {
+  const Wal::Stats stats = wal.stats();
+  out.Counter(prefix + "page_flushes_total", stats.page_flushes, "Total number of page flushes.");
+  out.Counter(prefix + "completed_pages_total", stats.completed_pages,
+              "Total number of completed pages.");
+  out.Counter(prefix + "writes_failed_total", stats.writes_failed,
+              "Total number of write log writes that failed.");
+  out.Counter(prefix + "record_part_writes_total", stats.record_part_writes,
+              "Total number of record parts written before flushing.");
+  out.Counter(prefix + "record_parts_bytes_written_total", stats.record_parts_bytes_written,
+              "Total number of record part bytes written before flushing, including CRC and "
+              "compression headers.");
+  if (compression != WalCompression::kNone) {
+    out.Counter(prefix + "record_bytes_saved_total", "compression",
+                compression == WalCompression::kZstd ? "zstd" : "snappy", stats.record_bytes_saved,
+                "Total number of bytes saved by the optional record compression. Use this metric "
+                "to learn about the effectiveness compression.");
+  }
+  out.Distribution(prefix + "fsync_duration_seconds", Kind::kSummary, stats.fsync.sum_seconds,
+                   stats.fsync.count, stats.fsync.quantiles, "Duration of write log fsync.");
+  out.Gauge(prefix + "segment_current", wal.position().segment,
+            "Write log segment index that TSDB is currently writing to.");
+  if (const Result<uint64_t> size = wal.Size(); size.ok()) {
+    out.Gauge(prefix + "storage_size_bytes", *size, "Size of the write log directory.");
+  }
 }
 
 void CollectExemplars(const ExemplarStore::Stats& stats, Collector& out) {
@@ -159,7 +206,7 @@ void CollectExemplars(const ExemplarStore::Stats& stats, Collector& out) {
   out.Gauge("exemplar_last_exemplars_timestamp_seconds", Seconds(stats.last_timestamp_ms),
             "The timestamp of the oldest exemplar stored in circular storage. Useful to check for "
             "what timerange the current exemplar buffer limit allows. This usually means the last "
-            "timestamp for all exemplars for a typical setup. This is not true though if one of "
+            "timestampfor all exemplars for a typical setup. This is not true though if one of "
             "the series timestamp is in future compared to rest series.");
 }
 
@@ -170,13 +217,9 @@ std::vector<MetricValue> Db::Metrics() const {
   const Impl& db = *impl_;
   CollectHead(*db.head, out);
   CollectExemplars(db.head->exemplars().stats(), out);
-  out.Counter("wal_page_flushes_total", db.wal->page_flushes(), "Total number of page flushes.");
-  out.Counter("wal_completed_pages_total", db.wal->pages_completed(),
-              "Total number of completed pages.");
-  out.Gauge("wal_segment_current", db.wal->position().segment,
-            "Write log segment index that TSDB is currently writing to.");
-  if (const Result<uint64_t> size = db.wal->Size(); size.ok()) {
-    out.Gauge("wal_storage_size_bytes", *size, "Size of the write log directory.");
+  CollectWal("wal_", *db.wal, db.options.wal_compression, out);
+  if (db.wbl != nullptr) {
+    CollectWal("out_of_order_wbl_", *db.wbl, db.options.wal_compression, out);
   }
   out.Gauge("head_chunks_storage_size_bytes",
             DirectoryBytes(db.files, JoinPath(db.options.path, "chunks_head")),

@@ -132,6 +132,26 @@ TEST(DbCompaction, CutsBlocksAndMergesThem) {
   EXPECT_EQ(Metric(*db, "prometheus_tsdb_compactions_failed_total"), 0);
 }
 
+// The commit that fills a chunk range has it cut, long before the next tick.
+TEST(DbCompaction, IsAskedForByACommit) {
+  const TemporaryDirectory directory;
+  DbOptions options = OptionsFor(directory.path());
+  options.background = true;
+  options.block_reload_interval_ms = 3'600'000;
+  const auto db = MustOpen(options);
+  Fill(*db, 0, 5 * kHourMs);
+  for (int i = 0; i < 500 && db->HeadMinTimeMs() < 2 * kHourMs; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(Spans(*db), std::vector<std::string>{"0-2"});
+  // And the one after it.
+  Fill(*db, 5 * kHourMs, 7 * kHourMs);
+  for (int i = 0; i < 500 && db->HeadMinTimeMs() < 4 * kHourMs; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(Spans(*db), (std::vector<std::string>{"0-2", "2-4"}));
+}
+
 TEST(DbRetention, ByTimeAndBySize) {
   const TemporaryDirectory directory;
   FastFiles files;

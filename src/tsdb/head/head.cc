@@ -92,6 +92,17 @@ void Head::AddTally(const AppendTally& tally) {
   }
 }
 
+void HeadCounters::ObserveLateness(int64_t late_ms) {
+  const double seconds = static_cast<double>(late_ms) / 1000;
+  for (size_t i = 0; i < std::size(kLatenessBounds); ++i) {
+    if (seconds > kLatenessBounds[i]) continue;
+    lateness_buckets[i].fetch_add(1, std::memory_order_relaxed);
+    break;
+  }
+  lateness_count.fetch_add(1, std::memory_order_relaxed);
+  lateness_sum.fetch_add(seconds, std::memory_order_relaxed);
+}
+
 bool Head::compactable() const {
   if (!initialized()) return false;
   return max_time_ms() - min_time_ms() > options_.chunk_range_ms / 2 * 3;

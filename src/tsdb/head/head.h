@@ -65,6 +65,8 @@ struct HeadOptions {
   std::function<void()> on_wal_write;
   // Called when much memory waits in full chunks.
   std::function<void()> on_full_chunks;
+  // Called by a commit after which a whole chunk range can be cut; rarely more often than once.
+  std::function<void()> on_compactable;
   // Progress of Replay: first segment, last segment, current segment.
   std::function<void(int64_t, int64_t, int64_t)> on_replay_progress;
 };
@@ -78,6 +80,12 @@ struct HeadCounters {
   std::atomic<uint64_t> out_of_order_floats{0}, out_of_order_histograms{0};
   std::atomic<uint64_t> too_old_floats{0}, too_old_histograms{0};
   std::atomic<uint64_t> late_floats_appended{0}, late_histograms_appended{0};
+  // How late samples came that were not in order, accepted or not; seconds in the sum.
+  static constexpr int kLatenessBounds[] = {600, 1800, 3600, 7200, 10800, 21600, 43200};
+  std::atomic<uint64_t> lateness_buckets[std::size(kLatenessBounds)]{};
+  std::atomic<uint64_t> lateness_count{0};
+  std::atomic<double> lateness_sum{0};
+  void ObserveLateness(int64_t late_ms);
   std::atomic<uint64_t> appenders_created{0};
   std::atomic<int64_t> active_appenders{0};
   std::atomic<int64_t> stale_series{0}, histogram_series{0}, histogram_buckets{0};
@@ -312,6 +320,7 @@ class Head {
   std::atomic<Wal*> wbl_{nullptr};
   std::atomic<bool> xor2_{false};
   std::atomic<uint64_t> pending_bytes_{0};
+  std::atomic<bool> compactable_told_{false};  // Until the next truncation of memory.
 
   // Held while series records are written: of two commits that bring samples of a new series, the
   // first writes its record and the other sees that it did.

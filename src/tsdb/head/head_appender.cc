@@ -187,6 +187,11 @@ AppendBatch& HeadAppender::BatchFor(SampleKind kind, uint64_t ref) {
   return next;
 }
 
+void HeadAppender::NoteLateness(Verdict verdict, int64_t t) {
+  if (verdict == Verdict::kInOrder || verdict == Verdict::kDuplicate) return;
+  if (bounds_.head_max_ms > t) head_->counters_.ObserveLateness(bounds_.head_max_ms - t);
+}
+
 void HeadAppender::CountRefusal(Verdict verdict, bool histogram) {
   HeadCounters& c = head_->counters_;
   switch (verdict) {
@@ -234,6 +239,7 @@ Result<SeriesRef> HeadAppender::Append(SeriesRef ref, const Labels& labels, int6
     const std::lock_guard lock(slab.mutex);
     const SeriesHot& hot = slab.hot[SeriesStore::IndexOf(at.slot)];
     Verdict verdict = JudgeFloat(slab, hot, t, value, bounds_);
+    NoteLateness(verdict, t);
     if (verdict == Verdict::kOutOfOrderAccepted && options.discard_out_of_order) {
       verdict = Verdict::kOutOfOrder;
     }
@@ -287,9 +293,10 @@ void HeadAppender::AppendFloats(std::span<const RefSample> samples,
   const uint16_t epoch = static_cast<uint16_t>(epoch_);
   const std::shared_lock index_lock(head_->index_mutex_);
   SlabWalk walk(head_->store_);
+  SeriesStore::RefCursor cursor(head_->store_);
   for (size_t i = 0; i < samples.size(); ++i) {
     const RefSample& s = samples[i];
-    const SlotId slot = head_->store_.FindRef(s.ref);
+    const SlotId slot = cursor.Find(s.ref);
     if (slot == kNoSeries) [[unlikely]] {
       outcomes[i] = AppendOutcome::kUnknownSeries;
       head_->counters_.series_not_found.fetch_add(1, std::memory_order_relaxed);
@@ -298,6 +305,8 @@ void HeadAppender::AppendFloats(std::span<const RefSample> samples,
     Slab& slab = walk.At(slot);
     SeriesHot& hot = slab.hot[SeriesStore::IndexOf(slot)];
     const Verdict verdict = JudgeFloat(slab, hot, s.timestamp_ms, s.value, bounds_);
+    if (verdict != Verdict::kInOrder) [[unlikely]]
+      NoteLateness(verdict, s.timestamp_ms);
     outcomes[i] = OutcomeOf(verdict);
     if (!Accepted(verdict)) [[unlikely]] {
       CountRefusal(verdict, false);
@@ -328,6 +337,7 @@ Result<SeriesRef> HeadAppender::AppendHistogramOf(SeriesRef ref, const Labels& l
     const uint16_t index = SeriesStore::IndexOf(at.slot);
     const SeriesHot& hot = slab.hot[index];
     Verdict verdict = JudgeHistogram(slab, index, t, histogram, bounds_);
+    NoteLateness(verdict, t);
     if (verdict == Verdict::kOutOfOrderAccepted && discard_out_of_order) {
       verdict = Verdict::kOutOfOrder;
     }
@@ -699,6 +709,10 @@ Status HeadAppender::Commit() {
                                        std::memory_order_relaxed);
   head_->AddTally(appender.tally());
   Close();
+  if (head_->options_.on_compactable && head_->compactable() &&
+      !head_->compactable_told_.exchange(true, std::memory_order_relaxed)) {
+    head_->options_.on_compactable();
+  }
   return late.WithPrefix("write to WBL: ");
 }
 

@@ -87,6 +87,7 @@ class HeadAppender : public storage::Appender {
   Result<storage::SeriesRef> AppendHistogramOf(storage::SeriesRef ref, const Labels& labels,
                                                int64_t timestamp_ms, const H& histogram,
                                                int64_t start_ms, bool discard_out_of_order);
+  void NoteLateness(Verdict verdict, int64_t t);
   void CountRefusal(Verdict verdict, bool histogram);
   Status WriteRecords(bool samples);
   void EncodeRecords(bool samples);

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <bit>
+#include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -332,6 +334,107 @@ TEST(HeadTruncate, LetsGoOfOldSeriesAndTheirTexts) {
   }
   EXPECT_EQ(Read(head, kAllTime, {Matcher::Equal("j", "7")}), "n{j=\"7\"} 10000000=7\n");
   EXPECT_EQ(head.series_count(), 3002U);
+}
+
+// Label sets of every shape a series record may have, references out of order and doubled, and a
+// series that was evicted: what is found afterwards is what the log says.
+TEST(HeadReplay, SeriesRecordsOfEveryShape) {
+  SetLogLevel(LogLevel::kError);
+  const TemporaryDirectory directory;
+  auto wal = *Wal::Open(FileSystem::Posix(), JoinPath(directory.path(), "wal"), {});
+  const std::string long_text(200, 'x');
+  const std::string longer_text(300, 'y');
+  using Pairs = std::vector<LabelView>;
+  const std::vector<std::pair<uint64_t, Pairs>> series = {
+      {9, {{"__name__", "m"}, {"a", "1"}}},
+      {4, {{"__name__", "m"}, {"a", "2"}}},          // Behind a larger reference.
+      {5, {{"__name__", "m"}, {"a", long_text}}},    // One byte of length in one encoding only.
+      {6, {{"__name__", "m"}, {"a", longer_text}}},  // More in both.
+      {7, {{"__name__", "m"}, {"a", ""}, {"b", "1"}}},
+      {8, {{"b", "2"}, {"__name__", "m"}}},   // Names in wrong order.
+      {20, {{"__name__", "m"}, {"a", "1"}}},  // 9 again.
+      {21, {{"__name__", "gone"}, {"a", "only here"}}},
+  };
+  std::string records[4];
+  BeginSeriesRecord(&records[0]);
+  std::vector<WalSample> samples;
+  for (const auto& [ref, pairs] : series) {
+    AddSeries(ref, pairs, &records[0]);
+    samples.push_back({ref, 1000 + static_cast<int64_t>(ref), 0, static_cast<double>(ref)});
+  }
+  EncodeSamples(samples, SampleFormat::kV1, &records[1]);
+  const WalTombstone everything{21, INT64_MIN, INT64_MAX};
+  EncodeTombstones(std::span(&everything, 1), &records[2]);
+  EncodeSamples(std::vector<WalSample>{{77, 1, 0, 1}, {4, 2000, 0, 2}}, SampleFormat::kV1,
+                &records[3]);
+  for (const std::string& record : records) ASSERT_TRUE(wal->Log(record).ok());
+
+  HeadOptions options;
+  options.directory = directory.path();
+  options.wal = wal.get();
+  Head head(options);
+  std::optional<WalCorruption> corruption;
+  ASSERT_TRUE(head.Replay(INT64_MIN, &corruption).ok());
+  EXPECT_EQ(Read(head),
+            "m{a=\"1\"} 1009=9 1020=20\n"
+            "m{a=\"2\"} 1004=4 2000=2\n"
+            "m{a=\"" +
+                long_text +
+                "\"} 1005=5\n"
+                "m{a=\"" +
+                longer_text +
+                "\"} 1006=6\n"
+                "m{b=\"1\"} 1007=7\n"
+                "m{b=\"2\"} 1008=8\n");
+  const auto find = [&](const char* name, const char* value) {
+    return Read(head, kAllTime, {*Matcher::Create(MatchType::kEqual, name, value)});
+  };
+  EXPECT_EQ(find("a", "2"), "m{a=\"2\"} 1004=4 2000=2\n");
+  EXPECT_EQ(find("b", "2"), "m{b=\"2\"} 1008=8\n");
+  EXPECT_EQ(find("__name__", "gone"), "");
+  EXPECT_EQ(head.Cardinality(10).label_pairs, 7u);
+  EXPECT_EQ(head.counters().unknown_refs_samples.load(), 1u);
+  // What comes later gets a number of its own and is found.
+  ASSERT_TRUE(AppendOne(head, 3000, 3, Labels{{"__name__", "gone"}, {"a", "again"}}).ok());
+  EXPECT_EQ(find("__name__", "gone"), "gone{a=\"again\"} 3000=3\n");
+}
+
+// The table of hashes against a plain set, with hashes that collide and crowd.
+TEST(SeriesStore, FindsByHash) {
+  SlabPool pool;
+  LabelIndex index(&pool);
+  SeriesStore store(&pool);
+  std::mt19937_64 random(7);
+  std::multimap<uint64_t, SlotId> known;
+  const auto some_hash = [&] {
+    const uint64_t hash = random();
+    // All in one shard; many equal, many at the very end.
+    switch (random() % 4) {
+      case 0: return hash % 3;
+      case 1: return uint64_t{0xffffffff} - hash % 40;
+      default: return hash & 0xffffffff;
+    }
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    if (known.empty() || random() % 5 < (i < 10'000 ? 4u : 1u)) {
+      const uint64_t hash = some_hash();
+      known.emplace(hash, store.Insert(static_cast<uint64_t>(i) + 1, hash, {}));
+    } else {
+      const auto victim = known.lower_bound(some_hash());
+      if (victim == known.end()) continue;
+      store.Remove(victim->second, victim->first);
+      known.erase(victim);
+    }
+    if (i % 100 != 0) continue;
+    for (const auto& [hash, slot] : known) {
+      ASSERT_EQ(store.FindHash(hash, [&](SlotId found) { return found == slot; }), slot);
+    }
+    const uint64_t hash = some_hash();
+    size_t seen = 0;
+    store.FindHash(hash, [&](SlotId) { return ++seen, false; });
+    ASSERT_EQ(seen, known.count(hash));
+  }
+  EXPECT_EQ(store.size(), known.size());
 }
 
 TEST(HeadExemplars, RingOfAllSeries) {

@@ -106,6 +106,7 @@ Status Head::TruncateMemory(int64_t mint_ms) {
   int64_t newest = max_time_ms_.load();
   while (newest < mint_ms && !max_time_ms_.compare_exchange_weak(newest, mint_ms)) {
   }
+  compactable_told_.store(false, std::memory_order_relaxed);
   if (!was_initialized) return {};
   counters_.truncations.fetch_add(1, std::memory_order_relaxed);
   Status status = CollectGarbage();

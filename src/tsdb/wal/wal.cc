@@ -8,6 +8,7 @@
 #include "util/bytes.h"
 #include "util/compress.h"
 #include "util/crc32c.h"
+#include "util/time.h"
 
 namespace narthex::tsdb {
 
@@ -93,8 +94,8 @@ Status Wal::Flush() {
   }
   written_ += pending_.size();
   pending_.clear();
-  ++page_flushes_;
-  pages_completed_ += written_ / kWalPageBytes - pages_before;
+  ++stats_.page_flushes;
+  stats_.completed_pages += written_ / kWalPageBytes - pages_before;
   return {};
 }
 
@@ -121,7 +122,7 @@ void Wal::SyncInBackground(std::unique_ptr<WritableFile> file) {
   // Commits do not wait for the sync of a whole segment; at most one is under way.
   JoinBackground();
   background_ = std::thread([this, done = std::shared_ptr<WritableFile>(std::move(file))] {
-    Status status = done->Sync();
+    Status status = SyncFile(*done);
     if (status.ok()) status = done->Close();
     // The name of the segment that follows.
     if (status.ok()) status = files_.SyncDirectory(directory_);
@@ -140,6 +141,7 @@ Status Wal::AppendRecord(std::string_view record) {
     const bool snappy = options_.compression == WalCompression::kSnappy;
     compressed = snappy ? SnappyCompress(record) : ZstdCompress(record);
     if (compressed.size() < record.size()) {
+      stats_.record_bytes_saved += record.size() - compressed.size();
       record = compressed;
       flags = snappy ? kFragmentSnappy : kFragmentZstd;
     }
@@ -171,6 +173,8 @@ Status Wal::AppendRecord(std::string_view record) {
     StoreBigEndian32(header + 3, Crc32c(part));
     pending_.append(header, sizeof header);
     pending_.append(part);
+    ++stats_.record_part_writes;
+    stats_.record_parts_bytes_written += part.size() + kWalFragmentHeaderBytes;
     record.remove_prefix(part.size());
     is_first = false;
   } while (!record.empty());
@@ -192,7 +196,9 @@ Status Wal::LogLocked(std::span<const std::string_view> records) {
 
 Status Wal::Log(std::span<const std::string_view> records) {
   const std::lock_guard lock(mutex_);
-  return LogLocked(records);
+  Status status = LogLocked(records);
+  if (!status.ok()) ++stats_.writes_failed;
+  return status;
 }
 
 Result<int> Wal::NextSegment() {
@@ -244,7 +250,7 @@ Status Wal::Repair(const WalCorruption& corruption) {
   }
   NARTHEX_RETURN_IF_ERROR(PadPage());
   NARTHEX_RETURN_IF_ERROR(Flush());
-  NARTHEX_RETURN_IF_ERROR(file_->Sync());
+  NARTHEX_RETURN_IF_ERROR(SyncFile(*file_));
   NARTHEX_RETURN_IF_ERROR(files_.RemoveFile(aside));
   NARTHEX_RETURN_IF_ERROR(file_->Close());
   return OpenSegment(corruption.segment + 1);
@@ -255,7 +261,7 @@ Status Wal::Sync() {
   if (closed_) return {};
   JoinBackground();
   NARTHEX_RETURN_IF_ERROR(background_status_);
-  return file_->Sync();
+  return SyncFile(*file_);
 }
 
 Status Wal::Close() {
@@ -266,7 +272,7 @@ Status Wal::Close() {
   if (file_ == nullptr) return {};
   NARTHEX_RETURN_IF_ERROR(PadPage());
   NARTHEX_RETURN_IF_ERROR(Flush());
-  NARTHEX_RETURN_IF_ERROR(file_->Sync());
+  NARTHEX_RETURN_IF_ERROR(SyncFile(*file_));
   NARTHEX_RETURN_IF_ERROR(file_->Close());
   return background_status_;
 }
@@ -285,14 +291,21 @@ Result<uint64_t> Wal::Size() const {
   return bytes;
 }
 
-uint64_t Wal::page_flushes() const {
+Wal::Stats Wal::stats() const {
   const std::lock_guard lock(mutex_);
-  return page_flushes_;
+  Stats stats = stats_;
+  const std::lock_guard fsync_lock(fsync_mutex_);
+  stats.fsync = fsync_.Read(MonotonicNanos(), {0.5, 0.9, 0.99});
+  return stats;
 }
 
-uint64_t Wal::pages_completed() const {
-  const std::lock_guard lock(mutex_);
-  return pages_completed_;
+Status Wal::SyncFile(WritableFile& file) {
+  const int64_t start = MonotonicNanos();
+  Status status = file.Sync();
+  const int64_t end = MonotonicNanos();
+  const std::lock_guard lock(fsync_mutex_);
+  fsync_.Observe(end, end - start);
+  return status;
 }
 
 }  // namespace narthex::tsdb

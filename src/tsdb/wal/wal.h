@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "util/duration_window.h"
 #include "util/file.h"
 #include "util/status.h"
 
@@ -101,9 +102,17 @@ class Wal {
   WalPosition position() const;
   // Bytes of all segments.
   Result<uint64_t> Size() const;
-  // Counters for metrics.
-  uint64_t page_flushes() const;
-  uint64_t pages_completed() const;
+  // Counters for metrics, under upstream's names.
+  struct Stats {
+    uint64_t page_flushes = 0;
+    uint64_t completed_pages = 0;
+    uint64_t writes_failed = 0;
+    uint64_t record_part_writes = 0;
+    uint64_t record_parts_bytes_written = 0;
+    uint64_t record_bytes_saved = 0;  // By compression.
+    DurationWindow::Reading fsync;
+  };
+  Stats stats() const;
 
  private:
   Wal(FileSystem& files, std::string directory, WalOptions options);
@@ -111,6 +120,7 @@ class Wal {
   Status OpenSegment(int index);
   Status CutSegment();
   Status PadPage();
+  Status SyncFile(WritableFile& file);
   Status Flush();
   Status LogLocked(std::span<const std::string_view> records);
   Status AppendRecord(std::string_view record);
@@ -129,8 +139,9 @@ class Wal {
   std::string pending_;   // Bytes behind them that a Flush writes.
   Status broken_;         // Set when the file could not be brought back after an error.
   bool closed_ = false;
-  uint64_t page_flushes_ = 0;
-  uint64_t pages_completed_ = 0;
+  Stats stats_;                     // Without fsync.
+  mutable std::mutex fsync_mutex_;  // Taken last; the background sync holds no other.
+  DurationWindow fsync_;
   std::thread background_;
   Status background_status_;
 };
