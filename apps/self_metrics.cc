@@ -269,6 +269,11 @@ void SelfMetrics::ObserveNotification(const std::string& url, double seconds) {
   notification_histogram_.WithLabels({url}).Observe(seconds);
 }
 
+void SelfMetrics::ForgetNotifications(const std::string& url) {
+  notification_summary_.Remove({url});
+  notification_histogram_.Remove({url});
+}
+
 scrape::ScrapeObserver& SelfMetrics::scrape_observer() {
   return *scrape_durations_;
 }

@@ -62,6 +62,7 @@ class SelfMetrics {
   void ObserveRule(double seconds);
   void ObserveRuleGroup(double seconds);
   void ObserveNotification(const std::string& url, double seconds);
+  void ForgetNotifications(const std::string& url);
   scrape::ScrapeObserver& scrape_observer();
 
   client::Gauge reload_successful;

@@ -21,7 +21,10 @@ namespace narthex::apps {
 namespace {
 
 constexpr size_t kLightThreads = 2;
-constexpr size_t kRuleThreads = 4;
+// Groups that are evaluated at the same time: as many as queries may run, so that a few slow ones
+// do not delay the rest.
+constexpr size_t kRuleThreads = 16;
+constexpr int64_t kRuleThreadsMax = 64;
 // Beyond those that evaluate queries: label and series requests are quick, but must not wait.
 constexpr size_t kSpareQueryThreads = 2;
 constexpr size_t kQueryThreadsMax = 32;
@@ -273,11 +276,19 @@ Status Server::StartEngines(const Config& config) {
   notifier_->observe_latency = [this](const std::string& url, double seconds) {
     metrics_.ObserveNotification(url, seconds);
   };
+  notifier_->forget_alertmanager = [this](const std::string& url) {
+    metrics_.ForgetNotifications(url);
+  };
 
   rules::ManagerOptions rules;
   rules.default_query_offset_nanos = config.global.rule_query_offset.nanos;
   rules.parser = ParserOptionsOf(features_);
   rules.check_template = CheckAlertTemplate;
+  if (features_.Has("concurrent-rule-eval")) {
+    const auto threads = std::clamp<int64_t>(options_.concurrent_evals_max, 1, kRuleThreadsMax);
+    concurrent_rule_pool_ = std::make_unique<ThreadPool>("rule-eval", static_cast<size_t>(threads));
+    rules.concurrency = concurrent_rule_pool_.get();
+  }
   rules.observe_rule = [this](double seconds) { metrics_.ObserveRule(seconds); };
   rules.observe_group = [this](double seconds) { metrics_.ObserveRuleGroup(seconds); };
   rules_ =

@@ -105,6 +105,8 @@ class Server {
   std::unique_ptr<promql::Engine> engine_;
   std::unique_ptr<notifier::Notifier> notifier_;
   ThreadPool rule_pool_;
+  // For rules of one group that run together; with the feature concurrent-rule-eval only.
+  std::unique_ptr<ThreadPool> concurrent_rule_pool_;
   std::unique_ptr<rules::Manager> rules_;
   std::unique_ptr<scrape::ScrapeManager> scrape_;
   std::unique_ptr<DiscoveryManager> scrape_discovery_;

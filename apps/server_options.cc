@@ -10,6 +10,7 @@ namespace {
 
 // Features with an effect here.
 constexpr std::string_view kActiveFeatures[] = {
+    "concurrent-rule-eval",
     "created-timestamp-zero-ingestion",
     "exemplar-storage",
     "extra-scrape-metrics",
@@ -35,7 +36,6 @@ constexpr std::string_view kNoOpFeatures[] = {
     "auto-reload-config",
 };
 constexpr std::string_view kInactiveFeatures[] = {
-    "concurrent-rule-eval",
     "concurrent-rule-eval",
     "delayed-compaction",
     "fast-startup",

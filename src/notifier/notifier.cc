@@ -188,12 +188,14 @@ class Notifier::SendLoop : public std::enable_shared_from_this<SendLoop> {
 
   void Done(const Status& status, size_t count, int64_t started_nanos) {
     const double seconds = static_cast<double>(MonotonicNanos() - started_nanos) / 1e9;
-    if (observe_latency_) observe_latency_(url_, seconds);
+    // Only what arrived has a latency.
+    if (status.ok() && observe_latency_) observe_latency_(url_, seconds);
     {
       const std::lock_guard lock(mutex_);
       in_flight_ = false;
-      counters_.sent += count;  // Upstream counts failed ones too.
-      if (!status.ok()) {
+      if (status.ok()) {
+        counters_.sent += count;
+      } else {
         counters_.errors += count;
         counters_.dropped += count;
         LOG_ERROR("Error sending alerts", {"alertmanager", url_}, {"count", count},
@@ -234,6 +236,11 @@ Notifier::~Notifier() {
   Stop();
 }
 
+void Notifier::Retire(SendLoop& loop) {
+  loop.Close(options_.drain_on_shutdown);
+  if (forget_alertmanager) forget_alertmanager(loop.url());
+}
+
 void Notifier::ApplyConfig(const AlertingConfig& config, const Labels& external_labels) {
   TargetSets targets;
   {
@@ -258,7 +265,7 @@ void Notifier::ApplyConfig(const AlertingConfig& config, const Labels& external_
     }
     for (const auto& section : sections_) {
       if (section == nullptr) continue;
-      for (const auto& [url, loop] : section->loops) loop->Close(options_.drain_on_shutdown);
+      for (const auto& [url, loop] : section->loops) Retire(*loop);
     }
     sections_ = std::move(sections);
     targets = targets_;
@@ -289,7 +296,7 @@ void Notifier::ApplyTargets(const TargetSets& sets) {
       }
     }
     for (const auto& [url, loop] : section.loops) {
-      if (!loops.contains(url)) loop->Close(options_.drain_on_shutdown);
+      if (!loops.contains(url)) Retire(*loop);
     }
     section.loops = std::move(loops);
   }

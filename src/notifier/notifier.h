@@ -81,14 +81,17 @@ class Notifier {
   Urls Alertmanagers() const;
   std::map<std::string, AlertmanagerCounters> Counters() const;
   size_t queue_capacity() const { return options_.queue_capacity; }
-  // How long each request took; called from the transport's thread.
+  // How long each request that arrived took; called from the transport's thread.
   std::function<void(const std::string& url, double seconds)> observe_latency;
+  // Told when an Alertmanager is gone, so that its metrics can go; must not call back.
+  std::function<void(const std::string& url)> forget_alertmanager;
 
   // Drains the queues (or drops them), then sends no more.
   void Stop();
 
  private:
   class SendLoop;
+  void Retire(SendLoop& loop);
   struct Section;
 
   const NotifierOptions options_;

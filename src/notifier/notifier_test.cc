@@ -1,5 +1,6 @@
 #include "notifier/notifier.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace narthex::notifier {
@@ -58,6 +59,10 @@ TEST(AlertsJson, HasUpstreamsFieldsInOrder) {
 TEST(Notifier, SendsToEveryAlertmanagerAndAddsExternalLabels) {
   FakeTransport transport;
   Notifier notifier({}, transport.post());
+  std::vector<std::string> observed;
+  std::vector<std::string> forgotten;
+  notifier.observe_latency = [&](const std::string& url, double) { observed.push_back(url); };
+  notifier.forget_alertmanager = [&](const std::string& url) { forgotten.push_back(url); };
   notifier.ApplyConfig(OneSection(), Labels{{"region", "eu"}, {"alertname", "ignored"}});
   notifier.ApplyTargets(OneSet({"a:9093", "b:9093"}));
   notifier.Send({MakeAlert("A")});
@@ -70,6 +75,12 @@ TEST(Notifier, SendsToEveryAlertmanagerAndAddsExternalLabels) {
   transport.Answer(1, Status(ErrorCode::kIo, "bad response status 500"));
   const auto counters = notifier.Counters();
   EXPECT_EQ(counters.at("http://a:9093/api/v2/alerts").errors, 0u);
+  EXPECT_EQ(counters.at("http://a:9093/api/v2/alerts").sent, 1u);
+  // What failed counts as an error and as dropped, not as sent, and has no latency.
+  EXPECT_EQ(counters.at("http://b:9093/api/v2/alerts").sent, 0u);
+  EXPECT_THAT(observed, testing::ElementsAre("http://a:9093/api/v2/alerts"));
+  notifier.ApplyTargets(OneSet({"b:9093"}));
+  EXPECT_THAT(forgotten, testing::ElementsAre("http://a:9093/api/v2/alerts"));
   EXPECT_EQ(counters.at("http://b:9093/api/v2/alerts").errors, 1u);
   EXPECT_EQ(counters.at("http://b:9093/api/v2/alerts").dropped, 1u);
 }

@@ -197,6 +197,13 @@ std::vector<Alert> AlertingRule::TakeAlertsToSend(int64_t now_nanos, int64_t int
 
 // What an alert's ActiveAt becomes after the outage between its last sample and now.
 Status AlertingRule::Restore(int64_t now_nanos, const RuleEnvironment& environment) {
+  Status status = RestoreFromSeries(now_nanos, environment);
+  // There is no second attempt: an alert whose past cannot be read counts from now on.
+  restored_.store(true, std::memory_order_relaxed);
+  return status;
+}
+
+Status AlertingRule::RestoreFromSeries(int64_t now_nanos, const RuleEnvironment& environment) {
   const int64_t now_ms = now_nanos / kNanosPerMilli;
   const int64_t from_ms = now_ms - environment.outage_tolerance_nanos / kNanosPerMilli;
   std::vector<Matcher> matchers = {Matcher::Equal(kMetricNameLabel, kForStateMetric),
@@ -228,9 +235,11 @@ Status AlertingRule::Restore(int64_t now_nanos, const RuleEnvironment& environme
 
   const std::lock_guard lock(mutex_);
   for (Alert& alert : active_) {
+    if (alert.resolved_at_nanos != 0) continue;
     const auto found = stored.find(alert.labels);
     if (found == stored.end()) continue;
-    const int64_t down_at = found->second.time_ms * kNanosPerMilli;
+    // In whole seconds, as upstream counts.
+    const int64_t down_at = found->second.time_ms / 1000 * kNanosPerSecond;
     const auto active_at = static_cast<int64_t>(found->second.active_seconds) * kNanosPerSecond;
     const int64_t remaining = options_.hold_nanos - (down_at - active_at);
     int64_t restored_at = 0;
@@ -245,7 +254,6 @@ Status AlertingRule::Restore(int64_t now_nanos, const RuleEnvironment& environme
     }
     alert.active_at_nanos = restored_at;
   }
-  restored_.store(true, std::memory_order_relaxed);
   return {};
 }
 

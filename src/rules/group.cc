@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "rules/dependencies.h"
 #include "util/log.h"
 #include "util/numbers.h"
 
@@ -35,6 +36,7 @@ Group::Group(GroupOptions options, std::vector<std::unique_ptr<Rule>> rules,
       clock_(clock),
       offset_nanos_(SlotOffset(options_)),
       identity_(options_.file, options_.name),
+      batches_(SplitIntoBatches(rules_)),
       previous_series_(rules_.size()) {}
 
 int64_t Group::SlotAt(int64_t now_nanos) const {
@@ -69,15 +71,24 @@ int64_t Group::RunDue() {
 }
 
 void Group::Stop() {
+  stopping_.store(true, std::memory_order_relaxed);
   const std::lock_guard lock(run_mutex_);
   stopped_ = true;
 }
 
 void Group::Evaluate(int64_t slot_nanos) {
   const int64_t started = MonotonicNanos();
+  const int64_t started_at = clock_.NowNanos();
   const EvaluationTime time{slot_nanos, options_.query_offset_nanos};
-  size_t samples = 0;
-  for (size_t i = 0; i < rules_.size(); ++i) EvaluateRule(i, time, &samples);
+  samples_.store(0);
+  if (concurrency == nullptr || batches_.empty()) {
+    for (size_t i = 0; i < rules_.size(); ++i) EvaluateRule(i, time);
+  } else {
+    for (const std::vector<size_t>& batch : batches_) {
+      concurrency->ParallelFor(batch.size(), [&](size_t i) { EvaluateRule(batch[i], time); });
+    }
+  }
+  if (stopping_.load(std::memory_order_relaxed)) return;
 
   if (!orphaned_series_.empty()) {
     const std::unique_ptr<storage::Appender> appender = environment_->appendable->NewAppender();
@@ -90,8 +101,8 @@ void Group::Evaluate(int64_t slot_nanos) {
   }
   const int64_t elapsed = MonotonicNanos() - started;
   counters_.last_duration_nanos.store(elapsed);
-  counters_.last_evaluation_nanos.store(slot_nanos);
-  counters_.last_samples.store(samples);
+  counters_.last_evaluation_nanos.store(started_at);
+  counters_.last_samples.store(samples_.load());
   int64_t rule_seconds_sum = 0;
   for (const auto& rule : rules_) {
     rule_seconds_sum += static_cast<int64_t>(rule->health().seconds * 1e9);
@@ -100,9 +111,11 @@ void Group::Evaluate(int64_t slot_nanos) {
   if (observe_group) observe_group(static_cast<double>(elapsed) / 1e9);
 }
 
-void Group::EvaluateRule(size_t index, const EvaluationTime& time, size_t* samples) {
+void Group::EvaluateRule(size_t index, const EvaluationTime& time) {
+  if (stopping_.load(std::memory_order_relaxed)) return;
   Rule& rule = *rules_[index];
   const int64_t started = MonotonicNanos();
+  const int64_t started_at = clock_.NowNanos();
   counters_.evaluations.fetch_add(1);
   Result<std::vector<RuleSample>> result =
       rule.Evaluate(time, identity_, options_.limit, *environment_);
@@ -111,26 +124,25 @@ void Group::EvaluateRule(size_t index, const EvaluationTime& time, size_t* sampl
     LOG_WARN("Evaluating rule failed", {"file", options_.file}, {"group", options_.name},
              {"name", rule.name()}, {"index", index}, {"err", status.message()});
   }
-  if (result.ok()) {
+  if (!result.ok()) {
+    counters_.failures.fetch_add(1);
+  } else {
+    samples_.fetch_add(result->size());
     if (rule.alerting()) {
       auto& alerting = static_cast<AlertingRule&>(rule);
       std::vector<Alert> due = alerting.TakeAlertsToSend(time.slot_nanos, options_.interval_nanos,
                                                          environment_->resend_delay_nanos);
       if (!due.empty()) environment_->send(std::move(due), rule.query());
     }
-    size_t stored = 0;
-    status = Store(index, time, *std::move(result), &stored);
-    *samples += stored;
+    status = Store(index, time, *std::move(result));
   }
-  if (!status.ok()) counters_.failures.fetch_add(1);
   const double seconds = static_cast<double>(MonotonicNanos() - started) / 1e9;
-  rule.SetHealth({status.ok() ? "ok" : "err", status.message(), seconds, time.slot_nanos});
+  rule.SetHealth({status.ok() ? "ok" : "err", status.message(), seconds, started_at});
   if (observe_rule) observe_rule(seconds);
 }
 
 // One commit a rule: a later rule of the group sees what an earlier one wrote.
-Status Group::Store(size_t index, const EvaluationTime& time, std::vector<RuleSample> samples,
-                    size_t* stored) {
+Status Group::Store(size_t index, const EvaluationTime& time, std::vector<RuleSample> samples) {
   const std::unique_ptr<storage::Appender> appender = environment_->appendable->NewAppender();
   storage::AppendOptions options;
   options.discard_out_of_order = true;
@@ -173,16 +185,23 @@ Status Group::Store(size_t index, const EvaluationTime& time, std::vector<RuleSa
     if (!returned.contains(labels)) gone.insert(labels);
   }
   AppendStale(*appender, gone, time.sample_ms());
-  NARTHEX_RETURN_IF_ERROR(appender->Commit());
-  *stored = returned.size();
+  if (Status status = appender->Commit(); !status.ok()) {
+    // Samples that were refused do not count as a failed evaluation, a commit that failed does.
+    counters_.failures.fetch_add(1);
+    LOG_WARN("Rule sample appending failed", {"file", options_.file}, {"group", options_.name},
+             {"name", rules_[index]->name()}, {"index", index}, {"err", status.message()});
+    return status;
+  }
   previous_series_[index] = std::move(returned);
   return first_error;
 }
 
 void Group::AppendStale(storage::Appender& appender, const SeriesSetOfRule& series,
                         int64_t time_ms) {
+  storage::AppendOptions options;
+  options.discard_out_of_order = true;
   for (const Labels& labels : series) {
-    const auto appended = appender.Append(0, labels, time_ms, StaleNan(), {});
+    const auto appended = appender.Append(0, labels, time_ms, StaleNan(), options);
     if (appended.ok() || IsOrderingError(appended.status())) continue;
     LOG_WARN("Adding stale sample failed", {"sample", labels.ToString()},
              {"err", appended.status().message()});

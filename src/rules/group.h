@@ -15,6 +15,7 @@
 
 #include "rules/rule.h"
 #include "util/hash_map.h"
+#include "util/thread_pool.h"
 #include "util/time.h"
 
 namespace narthex::rules {
@@ -57,7 +58,7 @@ class Group {
 
   // Evaluates every rule once, as of the slot. One call at a time.
   void Evaluate(int64_t slot_nanos);
-  // Called on time after time by the manager, on a pool thread: counts slots that were missed,
+  // Called time after time by the manager, on a pool thread: counts slots that were missed,
   // evaluates the latest, restores alerts after the second evaluation. Gives the time of the next.
   int64_t RunDue();
   // When the first evaluation is due.
@@ -65,11 +66,17 @@ class Group {
 
   // Before the first evaluation: goes on where the replaced group was.
   void CopyStateFrom(Group& previous);
-  // Marks everything that the group wrote as stale (the group is gone for good).
+  // Marks everything that the group wrote as stale at the time when it was removed: later, and a
+  // renamed group that writes the same series would lose them.
   void WriteStaleMarkers(int64_t time_nanos);
 
-  // After it returned no evaluation runs or will.
+  // After it returned no evaluation runs or will. An evaluation that runs ends with its rule.
   void Stop();
+  bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
+  // Where rules that do not depend on each other run together; null: one after the other. Set
+  // before the first evaluation, outlives the group.
+  ThreadPool* concurrency = nullptr;
 
   // Durations of single rules and whole iterations, for histograms; null: not observed.
   std::function<void(double seconds)> observe_rule;
@@ -78,9 +85,8 @@ class Group {
  private:
   using SeriesSetOfRule = HashSet<Labels, LabelsHash>;
 
-  void EvaluateRule(size_t index, const EvaluationTime& time, size_t* samples);
-  Status Store(size_t index, const EvaluationTime& time, std::vector<RuleSample> samples,
-               size_t* stored);
+  void EvaluateRule(size_t index, const EvaluationTime& time);
+  Status Store(size_t index, const EvaluationTime& time, std::vector<RuleSample> samples);
   void AppendStale(storage::Appender& appender, const SeriesSetOfRule& series, int64_t time_ms);
   void RestoreAlerts();
 
@@ -90,7 +96,10 @@ class Group {
   Clock& clock_;
   const int64_t offset_nanos_;
   const std::pair<std::string, std::string> identity_;
+  const std::vector<std::vector<size_t>> batches_;  // Of rules that may run together.
   GroupCounters counters_;
+  std::atomic<uint64_t> samples_{0};  // Of the evaluation that runs.
+  std::atomic<bool> stopping_{false};
 
   std::mutex run_mutex_;  // Held during an evaluation.
   bool stopped_ = false;  // The rest is guarded by run_mutex_.

@@ -117,6 +117,7 @@ Result<Manager::GroupMap> Manager::Load(int64_t default_interval_nanos,
         const std::pair<std::string, std::string> key(file, config.name);
         auto made =
             std::make_shared<Group>(std::move(group), std::move(rules), environment, clock_);
+        made->concurrency = options_.concurrency;
         made->observe_rule = options_.observe_rule;
         made->observe_group = options_.observe_group;
         groups.insert_or_assign(key, std::move(made));
@@ -195,15 +196,16 @@ void Manager::Schedule(const std::shared_ptr<Group>& group, int64_t due_nanos) {
   });
 }
 
-// What a group wrote goes stale two intervals after it is gone, as a vanished target's series do.
+// What a group wrote goes stale when it is gone. The markers are written two intervals later, so
+// that a group of another name that writes the same series comes first and wins.
 void Manager::Retire(const std::shared_ptr<Group>& group) {
   group->Stop();
-  loop_.RunAfter(2 * group->options().interval_nanos, [life = life_, group] {
+  const int64_t removed_nanos = clock_.NowNanos();
+  loop_.RunAfter(2 * group->options().interval_nanos, [life = life_, group, removed_nanos] {
     const std::lock_guard lock(life->mutex);
     if (life->manager == nullptr) return;
     Manager* manager = life->manager;
-    manager->pool_.Submit(
-        [life, group, &clock = manager->clock_] { group->WriteStaleMarkers(clock.NowNanos()); });
+    manager->pool_.Submit([group, removed_nanos] { group->WriteStaleMarkers(removed_nanos); });
   });
 }
 

@@ -24,6 +24,9 @@ struct ManagerOptions {
   promql::ParserOptions parser;
   // Ok, or why the text is not a template; `name` is "__alert_<alert>".
   std::function<Status(std::string_view name, std::string_view text)> check_template;
+  // Runs rules of one group together that do not depend on each other; its threads bound how many
+  // beside the groups' own. Null: one after the other.
+  ThreadPool* concurrency = nullptr;
   std::function<void(double seconds)> observe_rule;
   std::function<void(double seconds)> observe_group;
 };

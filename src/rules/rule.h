@@ -168,6 +168,7 @@ class AlertingRule : public Rule {
 
  private:
   struct Candidate;
+  Status RestoreFromSeries(int64_t now_nanos, const RuleEnvironment& environment);
   Labels AlertLabels(const Labels& result, const RuleEnvironment& environment,
                      const TemplateData& data) const;
   std::string Expand(std::string_view text, const RuleEnvironment& environment,

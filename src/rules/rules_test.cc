@@ -1,9 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <condition_variable>
 #include <map>
+#include <mutex>
+#include <thread>
 
 #include "promql/parser/parser.h"
+#include "rules/dependencies.h"
 #include "rules/group.h"
 #include "rules/rule.h"
 #include "util/numbers.h"
@@ -61,6 +65,7 @@ class FakeStore : public storage::Appendable {
       return storage::SeriesRef{1};
     }
     Status Commit() override {
+      const std::lock_guard lock(store_.mutex);
       for (std::string& text : pending_) store_.written.push_back(std::move(text));
       return {};
     }
@@ -76,6 +81,7 @@ class FakeStore : public storage::Appendable {
   }
   std::vector<std::string> Take() { return std::exchange(written, {}); }
 
+  std::mutex mutex;
   std::vector<std::string> written;
   std::optional<Status> refusal;
 };
@@ -182,6 +188,128 @@ TEST_F(RulesTest, ReportsErrorsInUpstreamsWords) {
   store_.refusal = Status(ErrorCode::kOutOfOrderSample, "out of order sample");
   group->Evaluate(40 * kSecond);
   EXPECT_EQ(rule.health().error, "out of order sample");
+  // The evaluation itself did not fail, and its result counts.
+  EXPECT_EQ(group->counters().failures.load(), 3u);
+  EXPECT_EQ(group->counters().last_samples.load(), 1u);
+}
+
+TEST_F(RulesTest, RestoresEvenWhenThePastCannotBeRead) {
+  struct BrokenStore : storage::Queryable {
+    Result<std::unique_ptr<storage::Querier>> OpenQuerier(TimeRange) override {
+      return Status(ErrorCode::kIo, "disk gone");
+    }
+  } broken;
+  environment_.queryable = &broken;
+  AlertingRuleOptions options;
+  options.restored = false;
+  AlertingRule rule("Down", Parse("up == 0"), {}, options);
+  vector_ = {{Labels{{"job", "a"}}, 0}};
+  const auto evaluate = [&] { return rule.Evaluate({10 * kSecond, 0}, {}, 0, environment_); };
+  EXPECT_EQ(evaluate()->size(), 0u);
+  EXPECT_EQ(rule.Restore(20 * kSecond, environment_).message(), "disk gone");
+  EXPECT_EQ(evaluate()->size(), 2u);
+}
+
+TEST_F(RulesTest, SplitsRulesByWhatTheyRead) {
+  struct Case {
+    std::string name;
+    std::vector<std::string> rules;  // "record = expr", or "!alert = expr".
+    std::vector<std::vector<size_t>> want;
+  };
+  for (const Case& c : {
+           Case{"one rule", {"a = b"}, {{0}}},
+           Case{"independent", {"a = x", "b = y", "c = 1"}, {{0, 1, 2}}},
+           Case{"a chain", {"a = x", "b = a", "c = b"}, {{0}, {1}, {2}}},
+           Case{"ends of chains", {"a = x", "b = a", "c = a", "d = y"}, {{0, 3}, {1, 2}}},
+           Case{"later rules do not count", {"a = b", "b = x"}, {{0, 1}}},
+           Case{"a pattern of names", {"a:x = x", "b = {__name__=~\"a:.+\"}"}, {{0}, {1}}},
+           Case{"a selector for anything", {"a = x", "b = {job=\"x\"}"}, {}},
+           Case{"alerts", {"!A = x", "b = ALERTS"}, {{0}, {1}}},
+           Case{"one alert", {"!A = x", "b = ALERTS_FOR_STATE{alertname=\"A\"}"}, {{0}, {1}}},
+           Case{"another alert", {"!A = x", "b = ALERTS{alertname=\"B\"}"}, {{0, 1}}},
+           Case{"subqueries", {"a = x", "b = max_over_time(rate(a[1m])[5m:])"}, {{0}, {1}}},
+       }) {
+    SCOPED_TRACE(c.name);
+    std::vector<std::unique_ptr<Rule>> rules;
+    for (const std::string& text : c.rules) {
+      const size_t equals = text.find(" = ");
+      const std::string name = text.substr(0, equals);
+      promql::ExprPtr expr = Parse(std::string_view(text).substr(equals + 3));
+      if (name[0] == '!') {
+        rules.push_back(std::make_unique<AlertingRule>(name.substr(1), std::move(expr), Labels(),
+                                                       AlertingRuleOptions()));
+      } else {
+        rules.push_back(std::make_unique<RecordingRule>(name, std::move(expr), Labels()));
+      }
+    }
+    EXPECT_EQ(SplitIntoBatches(rules), c.want);
+  }
+}
+
+TEST_F(RulesTest, RunsIndependentRulesTogetherAndDependentOnesAfterwards) {
+  std::mutex mutex;
+  std::condition_variable both;
+  int waiting = 0;
+  std::vector<std::string> order;
+  environment_.query = [&](const promql::Expr&, std::string_view query, int64_t time_ms,
+                           const auto&) -> Result<promql::QueryResult> {
+    std::unique_lock lock(mutex);
+    if (query != "a + b") {
+      // Each waits until the other runs, too.
+      ++waiting;
+      both.notify_all();
+      both.wait(lock, [&] { return waiting == 2; });
+    }
+    order.emplace_back(query);
+    promql::QueryResult result;
+    result.type = promql::ValueType::kVector;
+    result.vector.push_back({Labels(), time_ms, 1, nullptr});
+    return result;
+  };
+  std::vector<std::unique_ptr<Rule>> rules;
+  rules.push_back(std::make_unique<RecordingRule>("a", Parse("x"), Labels()));
+  rules.push_back(std::make_unique<RecordingRule>("c", Parse("a + b"), Labels()));
+  rules.push_back(std::make_unique<RecordingRule>("b", Parse("y"), Labels()));
+  // In file order "b" comes after its reader, so only "a" is a dependency of "c".
+  GroupOptions options;
+  options.interval_nanos = 10 * kSecond;
+  Group group(std::move(options), std::move(rules), std::make_shared<RuleEnvironment>(environment_),
+              clock_);
+  ThreadPool pool("test", 1);
+  group.concurrency = &pool;
+  group.Evaluate(10 * kSecond);
+  ASSERT_EQ(order.size(), 3u);
+  EXPECT_EQ(order.back(), "a + b");
+  EXPECT_EQ(group.counters().evaluations.load(), 3u);
+  EXPECT_EQ(group.counters().last_samples.load(), 3u);
+}
+
+TEST_F(RulesTest, StopsBetweenRules) {
+  Group* running = nullptr;
+  std::thread stopper;
+  int queries = 0;
+  environment_.query = [&](const promql::Expr&, std::string_view, int64_t,
+                           const auto&) -> Result<promql::QueryResult> {
+    ++queries;
+    stopper = std::thread([&] { running->Stop(); });
+    while (!running->stopping()) std::this_thread::yield();
+    promql::QueryResult result;
+    result.type = promql::ValueType::kVector;
+    return result;
+  };
+  std::vector<std::unique_ptr<Rule>> rules;
+  rules.push_back(std::make_unique<RecordingRule>("a", Parse("x"), Labels()));
+  rules.push_back(std::make_unique<RecordingRule>("b", Parse("y"), Labels()));
+  GroupOptions options;
+  options.interval_nanos = 10 * kSecond;
+  Group group(std::move(options), std::move(rules), std::make_shared<RuleEnvironment>(environment_),
+              clock_);
+  running = &group;
+  clock_.now_nanos = group.FirstDue() + 10 * kSecond;
+  EXPECT_NE(group.RunDue(), 0);
+  stopper.join();
+  EXPECT_EQ(queries, 1);
+  EXPECT_EQ(group.RunDue(), 0);
 }
 
 TEST_F(RulesTest, AlertGoesFromPendingToFiringToResolved) {
@@ -252,7 +380,9 @@ TEST_F(RulesTest, CountsMissedSlotsAndJumpsToTheLatest) {
   EXPECT_EQ(group->RunDue(), first + 40 * kSecond);
   EXPECT_EQ(group->counters().iterations_missed.load(), 3u);
   EXPECT_EQ(group->counters().iterations.load(), 4u);
-  EXPECT_EQ(group->rules()[0]->health().at_nanos, first + 30 * kSecond);
+  // When it really ran, not the slot.
+  EXPECT_EQ(group->rules()[0]->health().at_nanos, clock_.now_nanos);
+  EXPECT_EQ(group->counters().last_evaluation_nanos.load(), clock_.now_nanos);
 }
 
 TEST_F(RulesTest, ReplacedGroupKeepsAlertsAndEndsSeriesOfRemovedRules) {
