@@ -93,8 +93,9 @@ web::FeatureMap DescribeFeatures(const ServerOptions& options, const Features& f
   }
   map["promql_operators"]["limitk"] = experimental;
   map["promql_operators"]["limit_ratio"] = experimental;
-  map["rules"] = {
-      {"concurrent_rule_eval", features.Has("concurrent-rule-eval")}, {"keep_firing_for", true}, {"query_offset", true}};
+  map["rules"] = {{"concurrent_rule_eval", features.Has("concurrent-rule-eval")},
+                  {"keep_firing_for", true},
+                  {"query_offset", true}};
   map["scrape"] = {
       {"extra_scrape_metrics", true},
       {"openmetrics2", false},

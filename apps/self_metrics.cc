@@ -174,6 +174,14 @@ SelfMetrics::SelfMetrics()
       template_failures(registry_,
                         MetricOptions{"prometheus_template_text_expansion_failures_total",
                                       "The total number of template text expansion failures."}),
+      federation_errors(registry_,
+                        MetricOptions{"prometheus_web_federation_errors_total",
+                                      "Total number of errors that occurred while sending "
+                                      "federation responses."}),
+      federation_warnings(registry_,
+                          MetricOptions{"prometheus_web_federation_warnings_total",
+                                        "Total number of warnings that occurred while sending "
+                                        "federation responses."}),
       readings_(std::make_shared<ReadingCollector>()),
       http_requests_(registry_, {"prometheus_http_requests_total", "Counter of HTTP requests."},
                      {"handler", "code"}),

@@ -70,6 +70,8 @@ class SelfMetrics {
   client::Gauge ready;
   client::Counter template_expansions;
   client::Counter template_failures;
+  client::Counter federation_errors;
+  client::Counter federation_warnings;
 
   // The families whose names satisfy `wanted`, as a list in protobuf's JSON form.
   Result<std::string> Json(const std::function<bool(std::string_view)>& wanted) const;

@@ -211,7 +211,15 @@ Status Server::OpenPort() {
   hooks.quit = [this] { return RequestQuit(); };
   hooks.metrics = [this](net::HttpExchange& exchange) { metrics_.Serve(exchange); };
   hooks.federate = [this](std::shared_ptr<net::HttpExchange> exchange) {
-    Federate(*exchange, *db_, options_.lookback_delta / kNanosPerMilli, ExternalLabels());
+    FederateOptions federate;
+    federate.lookback_ms = options_.lookback_delta / kNanosPerMilli;
+    federate.external_labels = ExternalLabels();
+    federate.parser = ParserOptionsOf(features_);
+    federate.on_error = [this] { metrics_.federation_errors.Inc(); };
+    federate.on_warnings = [this](size_t count) {
+      metrics_.federation_warnings.Inc(static_cast<double>(count));
+    };
+    Federate(exchange, *db_, federate);
   };
   hooks.observe = [this](const std::string& handler, int status, double seconds, size_t bytes) {
     metrics_.ObserveHttp(handler, status, seconds, bytes);
