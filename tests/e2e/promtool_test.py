@@ -152,7 +152,7 @@ def test_promql_scripts(folder):
     bad = folder / "bad.test"
     bad.write_text("load 1m\n  a 1+1x5\n\neval instant at 5m a\n  a 7\n")
     code, _, err = tool("test", "promql", bad)
-    assert code == 1 and err.startswith("  FAILED: line 4: a: "), err
+    assert code == 1 and err.startswith(f"  FAILED: {bad}:4: a: "), err
 
 
 def test_push_and_debug(folder):
