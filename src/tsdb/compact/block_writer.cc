@@ -36,8 +36,13 @@ Status WriteSymbols(std::span<BlockSource* const> sources, IndexWriter& index) {
   return {};
 }
 
-void CountChunk(const SourceChunk& chunk, BlockStats* stats) {
+void CountChunk(const SourceChunk& chunk, BlockStats* stats, ChunkDistributions* distributions) {
   const uint32_t samples = ChunkSampleCount(chunk.encoding, chunk.bytes);
+  if (distributions != nullptr) {
+    distributions->size_bytes.Observe(static_cast<double>(chunk.bytes.size()));
+    distributions->samples.Observe(samples);
+    distributions->range_ms.Observe(static_cast<double>(chunk.max_ms - chunk.min_ms));
+  }
   stats->samples += samples;
   ++stats->chunks;
   if (KindOf(chunk.encoding) == ValueKind::kFloat) {
@@ -50,11 +55,11 @@ void CountChunk(const SourceChunk& chunk, BlockStats* stats) {
 class Populator {
  public:
   Populator(IndexWriter& index, ChunkSegmentWriter& chunks, const BlockWriteOptions& options,
-            BlockStats* stats)
+            BlockMeta* meta)
       : index_(index),
         chunks_(chunks),
         options_(options),
-        stats_(stats),
+        meta_(*meta),
         merger_(options.float_encoding) {}
 
   Status Run(std::span<BlockSource* const> sources, TimeRange range) {
@@ -104,7 +109,7 @@ class Populator {
     views_.clear();
     for (const SourceChunk& chunk : chunks) {
       views_.push_back({chunk.encoding, chunk.bytes});
-      CountChunk(chunk, stats_);
+      CountChunk(chunk, &meta_.stats, meta_.compaction.level == 1 ? options_.chunks : nullptr);
     }
     NARTHEX_RETURN_IF_ERROR(chunks_.Write(views_, &refs_));
     metas_.clear();
@@ -112,7 +117,7 @@ class Populator {
       metas_.push_back({chunks[i].min_ms, chunks[i].max_ms, refs_[i]});
     }
     NARTHEX_RETURN_IF_ERROR(index_.AddSeries(labels, metas_));
-    ++stats_->series;
+    ++meta_.stats.series;
     return {};
   }
 
@@ -126,7 +131,7 @@ class Populator {
   IndexWriter& index_;
   ChunkSegmentWriter& chunks_;
   const BlockWriteOptions& options_;
-  BlockStats* stats_;
+  BlockMeta& meta_;
   ChunkMerger merger_;
   std::vector<SourceSeriesIterator*> same_;
   std::vector<ChunkView> views_;
@@ -143,7 +148,7 @@ Status WriteInto(FileSystem& files, const std::string& temporary,
                                                     options.segment_bytes));
   NARTHEX_TRY(auto index, IndexWriter::Create(files, JoinPath(temporary, "index")));
   NARTHEX_RETURN_IF_ERROR(WriteSymbols(sources, *index));
-  Populator populator(*index, *chunks, options, &meta->stats);
+  Populator populator(*index, *chunks, options, meta);
   NARTHEX_RETURN_IF_ERROR(
       populator.Run(sources, {meta->min_ms, meta->max_ms - 1}).WithPrefix("populate block: "));
   NARTHEX_RETURN_IF_ERROR(chunks->Close());

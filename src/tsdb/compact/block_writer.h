@@ -10,6 +10,7 @@
 #include "tsdb/block/block_meta.h"
 #include "tsdb/chunks/segment_files.h"
 #include "tsdb/compact/block_source.h"
+#include "tsdb/compact/distribution.h"
 #include "util/file.h"
 #include "util/status.h"
 #include "util/time.h"
@@ -25,6 +26,8 @@ struct BlockWriteOptions {
   ChunkEncoding float_encoding = ChunkEncoding::kXor;
   // Asked between series: a block that is given up leaves nothing behind (kCanceled).
   std::stop_token stop;
+  // Counts the chunks of blocks of level 1. May be null.
+  ChunkDistributions* chunks = nullptr;
 };
 
 // Writes <directory>/<meta.ulid> with the samples of all sources from meta.min_ms up to, not

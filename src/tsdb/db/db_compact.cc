@@ -15,6 +15,36 @@
 namespace narthex::tsdb {
 namespace {
 
+// Notes that a block is being written, and for how long.
+class BlockTimer {
+ public:
+  BlockTimer(Distribution* seconds, std::atomic<bool>* populating)
+      : seconds_(*seconds), populating_(*populating) {
+    populating_ = true;
+  }
+  ~BlockTimer() {
+    populating_ = false;
+    seconds_.Observe(static_cast<double>(MonotonicNanos() - start_) * 1e-9);
+  }
+  BlockTimer(const BlockTimer&) = delete;
+  BlockTimer& operator=(const BlockTimer&) = delete;
+
+ private:
+  Distribution& seconds_;
+  std::atomic<bool>& populating_;
+  const int64_t start_ = MonotonicNanos();
+};
+
+// Some of them share times.
+bool Overlap(std::span<const std::shared_ptr<Block>> blocks) {
+  int64_t end = INT64_MIN;
+  for (const auto& block : blocks) {
+    if (block->min_ms() < end) return true;
+    end = std::max(end, block->max_ms());
+  }
+  return false;
+}
+
 constexpr auto kAppenderPoll = std::chrono::milliseconds(20);
 
 }  // namespace
@@ -30,6 +60,7 @@ BlockWriteOptions Db::Impl::WriteOptions() {
             : ChunkEncoding::kXor;
   }
   write.stop = stop_source.get_token();
+  write.chunks = &chunk_distributions;
   return write;
 }
 
@@ -43,6 +74,7 @@ Status Db::Impl::CompactHeadRange(int64_t mint_ms, int64_t maxt_ms) {
   BlockMeta meta = NewHeadBlockMeta(mint_ms, maxt_ms, clock.NowMillis());
   const int64_t start = MonotonicNanos();
   {
+    const BlockTimer timer(&compaction_seconds, &populating_block);
     const std::unique_ptr<BlockSource> source = NewHeadSource(head.get());
     BlockSource* const sources[] = {source.get()};
     NARTHEX_RETURN_IF_ERROR(WriteBlock(files, options.path, sources, WriteOptions(), &meta)
@@ -75,6 +107,7 @@ Status Db::Impl::CompactLate() {
     for (int64_t t = range * (snapshot.min_ms / range); status.ok() && t <= snapshot.max_ms;
          t += range) {
       BlockMeta meta = NewHeadBlockMeta(t, t + range, clock.NowMillis(), kHintFromOutOfOrder);
+      const BlockTimer timer(&compaction_seconds, &populating_block);
       status = WriteBlock(files, options.path, sources, WriteOptions(), &meta);
       if (status.ok() && meta.stats.samples > 0) made.push_back(meta.ulid.ToString());
     }
@@ -169,7 +202,11 @@ Status Db::Impl::CompactBlocks() {
         if (block->ulid() == ulid) parents.push_back(block);
       }
     }
-    Result<std::optional<Ulid>> made = compactor.Compact(parents, WriteOptions());
+    if (Overlap(parents)) vertical_compactions.fetch_add(1, std::memory_order_relaxed);
+    Result<std::optional<Ulid>> made = [&] {
+      const BlockTimer timer(&compaction_seconds, &populating_block);
+      return compactor.Compact(parents, WriteOptions());
+    }();
     if (!made.ok()) {
       // Marked as failed blocks change what is planned next.
       return std::move(made).status().WithPrefix("compact blocks: ");
@@ -216,7 +253,7 @@ Status Db::Impl::CleanTombstones() {
     if (!changed) break;
     NARTHEX_RETURN_IF_ERROR(blocks->Reload(Limits()));
   }
-  tombstone_cleanup_nanos.store(MonotonicNanos() - start, std::memory_order_relaxed);
+  tombstone_cleanup_seconds.Observe(static_cast<double>(MonotonicNanos() - start) * 1e-9);
   return {};
 }
 

@@ -70,7 +70,11 @@ struct Db::Impl {
   std::stop_source stop_source;
   std::atomic<uint64_t> compactions{0}, compactions_failed{0}, compactions_triggered{0};
   std::atomic<uint64_t> compactions_skipped{0};
-  std::atomic<int64_t> tombstone_cleanup_nanos{0};
+  std::atomic<uint64_t> vertical_compactions{0};
+  std::atomic<bool> populating_block{false};
+  ChunkDistributions chunk_distributions;
+  Distribution compaction_seconds{1, 2, 14};
+  Distribution tombstone_cleanup_seconds{0, 0, 0};
 
   std::mutex background_mutex;
   std::condition_variable background_changed;

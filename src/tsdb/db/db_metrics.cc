@@ -30,6 +30,12 @@ class Collector {
     values_.back().count = count;
     values_.back().points = std::move(points);
   }
+  void Histogram(std::string_view name, const tsdb::Distribution& distribution,
+                 std::string_view help) {
+    const tsdb::Distribution::Snapshot read = distribution.Read();
+    Distribution(name, Kind::kHistogram, read.sum, read.count,
+                 {read.buckets.begin(), read.buckets.end()}, help);
+  }
   std::vector<MetricValue> Take() { return std::move(values_); }
 
  private:
@@ -260,6 +266,20 @@ std::vector<MetricValue> Db::Metrics() const {
               "Total number of triggered compactions for the partition.");
   out.Counter("compactions_skipped_total", db.compactions_skipped.load(),
               "Total number of skipped compactions due to disabled auto compaction.");
+  out.Counter("vertical_compactions_total", db.vertical_compactions.load(),
+              "Total number of compactions done on overlapping blocks.");
+  out.Gauge("compaction_populating_block", db.populating_block.load() ? 1 : 0,
+            "Set to 1 when a block is currently being written to the disk.");
+  out.Histogram("compaction_duration_seconds", db.compaction_seconds,
+                "Duration of compaction runs");
+  out.Histogram("compaction_chunk_size_bytes", db.chunk_distributions.size_bytes,
+                "Final size of chunks on their first compaction");
+  out.Histogram("compaction_chunk_samples", db.chunk_distributions.samples,
+                "Final number of samples on their first compaction");
+  out.Histogram("compaction_chunk_range_seconds", db.chunk_distributions.range_ms,
+                "Final time range of chunks on their first compaction");
+  out.Histogram("tombstone_cleanup_seconds", db.tombstone_cleanup_seconds,
+                "The time taken to recompact blocks to remove tombstones.");
   out.Gauge("clean_start", db.lock == nullptr ? -1 : static_cast<int>(db.lock->start()),
             "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: "
             "lockfile creation was clean");

@@ -130,6 +130,10 @@ TEST(DbCompaction, CutsBlocksAndMergesThem) {
   EXPECT_EQ(SampleCount(*db), 3U * 600);
   EXPECT_EQ(Metric(*db, "prometheus_tsdb_blocks_loaded"), 2);
   EXPECT_EQ(Metric(*db, "prometheus_tsdb_compactions_failed_total"), 0);
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_vertical_compactions_total"), 0);
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_compaction_populating_block"), 0);
+  // Three series of four first blocks, 120 samples each.
+  EXPECT_EQ(Metric(*db, "prometheus_tsdb_compaction_chunk_samples"), 3 * 4 * 120);
 }
 
 // The commit that fills a chunk range has it cut, long before the next tick.
