@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "promql/engine/evaluator.h"
+#include "promql/engine/logarithm.h"
 #include "promql/engine/pattern_sort.h"
 
 namespace narthex::promql {
@@ -26,9 +27,9 @@ FloatFn FindFloatFunction(std::string_view name) {
       {"floor", [](double v) { return std::floor(v); }},
       {"exp", [](double v) { return std::exp(v); }},
       {"sqrt", [](double v) { return std::sqrt(v); }},
-      {"ln", [](double v) { return std::log(v); }},
-      {"log2", [](double v) { return std::log2(v); }},
-      {"log10", [](double v) { return std::log10(v); }},
+      {"ln", NaturalLog},
+      {"log2", BinaryLog},
+      {"log10", DecimalLog},
       {"sin", [](double v) { return std::sin(v); }},
       {"cos", [](double v) { return std::cos(v); }},
       {"tan", [](double v) { return std::tan(v); }},
