@@ -185,6 +185,12 @@ SelfMetrics::SelfMetrics()
       readings_(std::make_shared<ReadingCollector>()),
       http_requests_(registry_, {"prometheus_http_requests_total", "Counter of HTTP requests."},
                      {"handler", "code"}),
+      scrapes_(registry_,
+               {"promhttp_metric_handler_requests_total",
+                "Total number of scrapes by HTTP status code."},
+               {"code"}),
+      scrapes_in_flight_(registry_, MetricOptions{"promhttp_metric_handler_requests_in_flight",
+                                                  "Current number of scrapes being served."}),
       http_seconds_(
           registry_,
           {"prometheus_http_request_duration_seconds", "Histogram of latencies for HTTP requests."},
@@ -223,6 +229,7 @@ SelfMetrics::SelfMetrics()
                               {"prometheus_notifications_latency_histogram_seconds",
                                "Latency histogram for sending alert notifications."},
                               {"alertmanager"}, WithNative(kDurationBuckets)) {
+  for (const std::string_view code : {"200", "500", "503"}) scrapes_.WithLabels({code});
   // A second registration of the same collector is the only way this fails.
   static_cast<void>(registry_.Register(readings_));
   static_cast<void>(registry_.Register(client::MakeProcessCollector()));
@@ -248,6 +255,10 @@ void SelfMetrics::AddReading(Reading reading) {
 void SelfMetrics::ClearReadings() {
   const std::lock_guard lock(readings_->mutex);
   readings_->readings.clear();
+}
+
+void SelfMetrics::DeclareHandler(const std::string& handler) {
+  http_requests_.WithLabels({handler, "200"});
 }
 
 void SelfMetrics::ObserveHttp(const std::string& handler, int status, double seconds,
@@ -288,7 +299,10 @@ scrape::ScrapeObserver& SelfMetrics::scrape_observer() {
 
 void SelfMetrics::Serve(net::HttpExchange& exchange) {
   const net::HttpRequest& request = exchange.request();
+  scrapes_in_flight_.Inc();
   client::ScrapeResponse page = client::Scrape(registry_, request.headers.Get("Accept"));
+  scrapes_in_flight_.Dec();
+  scrapes_.WithLabels({"200"}).Inc();
   net::HttpResponse response;
   response.headers.Add("Content-Type", std::move(page.content_type));
   response.body = std::move(page.body);

@@ -57,6 +57,8 @@ class SelfMetrics {
   // Before the sources go away.
   void ClearReadings();
 
+  // Before the first answer of a handler.
+  void DeclareHandler(const std::string& handler);
   void ObserveHttp(const std::string& handler, int status, double seconds, size_t bytes);
   void ObserveQuery(std::string_view slice, double seconds);
   void ObserveRule(double seconds);
@@ -84,6 +86,8 @@ class SelfMetrics {
 
   std::shared_ptr<ReadingCollector> readings_;
   client::Family<client::Counter> http_requests_;
+  client::Family<client::Counter> scrapes_;  // Of /metrics itself, by status.
+  client::Gauge scrapes_in_flight_;
   client::Family<client::Histogram> http_seconds_;
   client::Family<client::Histogram> http_bytes_;
   client::Family<client::Summary> query_summary_;

@@ -221,6 +221,7 @@ Status Server::OpenPort() {
     };
     Federate(exchange, *db_, federate);
   };
+  hooks.declare = [this](const std::string& handler) { metrics_.DeclareHandler(handler); };
   hooks.observe = [this](const std::string& handler, int status, double seconds, size_t bytes) {
     metrics_.ObserveHttp(handler, status, seconds, bytes);
   };
@@ -358,6 +359,12 @@ void Server::RegisterReadings() {
     families.Gauge("prometheus_api_notification_active_subscribers",
                    "The current number of active notification subscribers.",
                    static_cast<double>(notifications_.subscriber_count()));
+    families.Counter("prometheus_api_notification_updates_sent_total",
+                     "Total number of notification updates sent.",
+                     static_cast<double>(notifications_.updates_sent()));
+    families.Counter("prometheus_api_notification_updates_dropped_total",
+                     "Total number of notification updates dropped.",
+                     static_cast<double>(notifications_.updates_dropped()));
   });
 }
 

@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -40,6 +41,10 @@ class Notifications {
   // Subscribers that there were too many of, and messages sent.
   uint64_t refused_subscribers() const;
   size_t subscriber_count() const;
+  // What listeners did with a message: passed on, or lost since the client does not read.
+  void CountUpdate(bool sent) { (sent ? sent_ : dropped_).fetch_add(1, std::memory_order_relaxed); }
+  uint64_t updates_sent() const { return sent_.load(std::memory_order_relaxed); }
+  uint64_t updates_dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
   void Publish(const Notification& notification);
@@ -51,6 +56,8 @@ class Notifications {
   std::map<SubscriberId, std::function<void(const Notification&)>> subscribers_;
   SubscriberId last_id_ = 0;
   uint64_t refused_ = 0;
+  std::atomic<uint64_t> sent_{0};
+  std::atomic<uint64_t> dropped_{0};
 };
 
 // {"text":…,"date":…,"active":…}

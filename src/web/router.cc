@@ -204,8 +204,10 @@ std::string Router::FindNear(const std::string& path, std::string_view method) c
       if (!near.empty()) break;
     }
   }
-  // Redirects know nothing of the prefix that upstream's sub-router strips.
+  // Below this prefix upstream has a router of its own: its redirects know nothing of the prefix,
+  // and the prefix itself must be written as it is.
   if (!redirect_prefix_.empty() && near.starts_with(redirect_prefix_ + "/")) {
+    if (!path.starts_with(redirect_prefix_ + "/")) return "";
     near.erase(0, redirect_prefix_.size());
   }
   return near;

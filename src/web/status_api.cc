@@ -195,13 +195,13 @@ void Api::NotificationStream(const std::shared_ptr<net::HttpExchange>& exchange)
   };
   auto stream = std::make_shared<Stream>();
   const Notifications::SubscriberId id =
-      notifications_.Subscribe([exchange, stream](const Notification& notification) {
+      notifications_.Subscribe([this, exchange, stream](const Notification& notification) {
         std::string text = "data: " + NotificationJson(notification) + "\n\n";
         const std::lock_guard lock(stream->mutex);
         if (!stream->open) {
           stream->early.push_back(std::move(text));
         } else {
-          exchange->TryWrite(std::move(text));
+          notifications_.CountUpdate(exchange->TryWrite(std::move(text)));
         }
       });
   if (id == 0) {
@@ -214,7 +214,9 @@ void Api::NotificationStream(const std::shared_ptr<net::HttpExchange>& exchange)
   {
     const std::lock_guard lock(stream->mutex);
     stream->open = true;
-    for (std::string& text : stream->early) exchange->TryWrite(std::move(text));
+    for (std::string& text : stream->early) {
+      notifications_.CountUpdate(exchange->TryWrite(std::move(text)));
+    }
   }
   stream->on_close = std::make_unique<std::stop_callback<std::function<void()>>>(
       exchange->stop_token(), [this, exchange, stream, id] {

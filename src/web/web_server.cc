@@ -53,11 +53,23 @@ WebServer::WebServer(WebOptions options, WebHooks hooks, Api& api, ThreadPool& l
       api_(api),
       light_pool_(light_pool),
       query_pool_(query_pool) {
-  if (hooks_.observe) router_.SetObserver(hooks_.observe);
   const std::string prefix = options_.route_prefix == "/" ? "" : options_.route_prefix;
+  const auto handler_of = [prefix](const std::string& pattern) {
+    return pattern.starts_with(prefix) ? pattern.substr(prefix.size()) : pattern;
+  };
+  if (hooks_.observe) {
+    router_.SetObserver(
+        [this, handler_of](const std::string& pattern, int status, double seconds, size_t bytes) {
+          hooks_.observe(handler_of(pattern), status, seconds, bytes);
+        });
+  }
   AddLifecycle(prefix);
   AddPages(prefix);
   api_.Register(prefix, router_);
+  if (!hooks_.declare) return;
+  for (const auto& [method, pattern] : router_.Routes()) {
+    if (method != "OPTIONS") hooks_.declare(handler_of(pattern));
+  }
 }
 
 void WebServer::AddLifecycle(const std::string& prefix) {

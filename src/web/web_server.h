@@ -43,7 +43,9 @@ struct WebHooks {
   std::function<void(std::shared_ptr<net::HttpExchange>)> federate;
   // A console template: path below /consoles ("/node.html") and the URL's query.
   std::function<net::HttpResponse(const std::string& path, const std::string& query)> console;
-  // Told of every answer: the route's pattern, status, seconds, bytes. Any thread.
+  // Told of every route once, so that its metrics are there before its first request.
+  std::function<void(const std::string& handler)> declare;
+  // Told of every answer: the route's pattern below the prefix, status, seconds, bytes. Any thread.
   std::function<void(const std::string& handler, int status, double seconds, size_t bytes)> observe;
 };
 

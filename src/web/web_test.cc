@@ -161,6 +161,8 @@ TEST(Router, AnswersLikeHttprouter) {
   router.Handle({"GET", "HEAD"}, "/label/:name/values", reply);
   router.Handle({"GET"}, "/assets/*file", reply);
   router.Handle({"POST", "PUT"}, "/change", reply);
+  router.Handle({"GET"}, "/api/query", reply);
+  router.SetRedirectPrefix("/api");
   struct Case {
     std::string method, path, query;
     int status;
@@ -178,6 +180,9 @@ TEST(Router, AnswersLikeHttprouter) {
                 "<a href=\"/label/&lt;x&gt;/values\">Temporary Redirect</a>.\n\n"},
            Case{"GET", "/assets", "", 301, "Location", "/assets/",
                 "<a href=\"/assets/\">Moved Permanently</a>.\n\n"},
+           Case{"GET", "/Api/query", "", 404, "", "", "404 page not found\n"},
+           Case{"GET", "/api/Query", "a=1", 301, "Location", "/query?a=1",
+                "<a href=\"/query?a=1\">Moved Permanently</a>.\n\n"},
            Case{"GET", "/LABEL/aB/Values", "", 301, "Location", "/label/aB/values",
                 "<a href=\"/label/aB/values\">Moved Permanently</a>.\n\n"},
            Case{"GET", "/assets/a/b.js", "", 200, "", "", "file=/a/b.js"},

@@ -92,6 +92,12 @@ def main():
             got = normalize(answer, request)
             if request["path"] in BUILD_DEPENDENT:
                 want, got = shape(want), shape(got)
+            if request["path"] == "/api/v1/features":
+                # The recorded build left most discovery mechanisms out; ours may have more.
+                providers = got["data"]["service_discovery_providers"]
+                recorded = want["data"]["service_discovery_providers"]
+                for name in set(providers) - set(recorded):
+                    del providers[name]
             if status != case["status"] or not equal(want, got):
                 failed.append((request, case["status"], want, status, got))
         server.stop()
