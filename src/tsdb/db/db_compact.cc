@@ -247,6 +247,11 @@ Status Db::Impl::CleanTombstones() {
       bool is_empty = false;
       NARTHEX_TRY(const std::optional<Ulid> made,
                   compactor.CleanTombstones(block, WriteOptions(), &is_empty));
+      // The newest block cut in order stays, with its tombstones: it alone tells the next start
+      // that the log's samples of its time are not wanted. Later calls take it, once there is a
+      // newer one.
+      is_empty = is_empty && (IsPartialBlock(block->meta()) ||
+                              block->max_ms() != blocks->InOrderMaxTime().value_or(INT64_MAX));
       if (is_empty) NARTHEX_RETURN_IF_ERROR(block->SetDeletable());
       changed |= made.has_value() || is_empty;
     }

@@ -260,6 +260,19 @@ class History {
   int64_t now_ms_ = 1'700'000'000'000;
 };
 
+// Histories that went wrong once.
+TEST(DbModel, OldHistories) {
+  SetLogLevel(LogLevel(4));
+  for (const uint64_t seed : {105U, 293U, 4246U}) {
+    SCOPED_TRACE("NARTHEX_TEST_SEED=" + std::to_string(seed));
+    History history(seed);
+    for (; history.operations_ < 250; ++history.operations_) {
+      history.Step();
+      ASSERT_FALSE(HasFatalFailure());
+    }
+  }
+}
+
 TEST(DbModel, RandomHistories) {
   SetLogLevel(LogLevel(4));
   constexpr size_t kOperations = 600;
