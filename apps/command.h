@@ -13,6 +13,7 @@ int RunServer(const Arguments& arguments);
 int RunUp(const Arguments& arguments);
 int RunExporter(const Arguments& arguments);
 int RunTool(const Arguments& arguments);
+int RunPushgateway(const Arguments& arguments);
 int RunQuery(const Arguments& arguments);
 
 // "narthex, version 0.1.0 (…)": what --version prints for a program of that name.

@@ -19,6 +19,7 @@ constexpr Subcommand kSubcommands[] = {
     {"server", &RunServer, "The monitoring server: scrapes, stores, answers PromQL, alerts."},
     {"up", &RunUp, "The whole stack on this machine with one command, no configuration needed."},
     {"exporter", &RunExporter, "An exporter: `narthex exporter node`."},
+    {"pushgateway", &RunPushgateway, "Takes metrics pushed by jobs that end before a scrape."},
     {"query", &RunQuery, "Asks a running server: `narthex query instant URL EXPRESSION`."},
     {"tool", &RunTool, "Checks, inspects and tests, as promtool does."},
 };
@@ -32,13 +33,14 @@ struct Alias {
 constexpr Alias kAliases[] = {
     {"prometheus", "server", ""},
     {"promtool", "tool", ""},
+    {"pushgateway", "pushgateway", ""},
     {"node_exporter", "exporter", "node"},
 };
 
 void PrintUsage(std::FILE* out) {
   std::fputs("usage: narthex <command> [<args> ...]\n\nCommands:\n", out);
   for (const Subcommand& command : kSubcommands) {
-    std::fprintf(out, "  %-10s %s\n", command.name.data(), command.help.data());
+    std::fprintf(out, "  %-12s %s\n", command.name.data(), command.help.data());
   }
   std::fputs("\n`narthex <command> --help` tells more; `narthex --version` prints the version.\n",
              out);

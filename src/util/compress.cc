@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "util/crc32c.h"
+
 namespace narthex {
 namespace {
 
@@ -54,6 +56,76 @@ Result<std::string_view> SnappyDecompressInto(std::string_view bytes, size_t byt
     return MakeError(ErrorCode::kCorruption, "snappy: corrupt input");
   }
   return std::string_view(*buffer).substr(0, size);
+}
+
+namespace {
+
+constexpr std::string_view kSnappyStreamHeader("\xff\x06\x00\x00sNaPpY", 10);
+constexpr size_t kSnappyChunkBytesMax = 65536;
+constexpr uint8_t kSnappyCompressed = 0x00;
+constexpr uint8_t kSnappyPlain = 0x01;
+constexpr uint8_t kSnappyFirstSkippable = 0x80;
+constexpr uint8_t kSnappyStreamStart = 0xff;
+
+// Checksums are stored rotated, so that data with checksums of its own does not weaken them.
+uint32_t MaskedCrc32c(std::string_view bytes) {
+  const uint32_t crc = Crc32c(bytes);
+  return ((crc >> 15) | (crc << 17)) + 0xa282ead8;
+}
+
+}  // namespace
+
+std::string SnappyFramedCompress(std::string_view bytes) {
+  std::string out(kSnappyStreamHeader);
+  for (size_t at = 0; at < bytes.size(); at += kSnappyChunkBytesMax) {
+    const std::string_view plain = bytes.substr(at, kSnappyChunkBytesMax);
+    const std::string packed = SnappyCompress(plain);
+    const size_t size = packed.size() + 4;
+    const uint32_t crc = MaskedCrc32c(plain);
+    out.push_back(static_cast<char>(kSnappyCompressed));
+    for (int i = 0; i < 3; ++i) out.push_back(static_cast<char>(size >> (8 * i)));
+    for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>(crc >> (8 * i)));
+    out += packed;
+  }
+  return out;
+}
+
+Result<std::string> SnappyFramedDecompress(std::string_view bytes, size_t bytes_max) {
+  const Status corrupt(ErrorCode::kCorruption, "snappy: corrupt input");
+  std::string out;
+  bool started = false;
+  while (!bytes.empty()) {
+    if (bytes.size() < 4) return Status(ErrorCode::kCorruption, "unexpected EOF");
+    const auto byte = [&](size_t i) {
+      return static_cast<uint32_t>(static_cast<uint8_t>(bytes[i]));
+    };
+    const uint32_t type = byte(0);
+    const size_t size = byte(1) | byte(2) << 8 | byte(3) << 16;
+    if (size > bytes.size() - 4) return Status(ErrorCode::kCorruption, "unexpected EOF");
+    if (type == kSnappyStreamStart) {
+      if (bytes.substr(0, 4 + size) != kSnappyStreamHeader) return corrupt;
+      started = true;
+    } else if (!started) {
+      return corrupt;
+    } else if (type == kSnappyCompressed || type == kSnappyPlain) {
+      if (size < 4) return corrupt;
+      const uint32_t crc = byte(4) | byte(5) << 8 | byte(6) << 16 | byte(7) << 24;
+      const std::string_view data = bytes.substr(8, size - 4);
+      std::string unpacked;
+      if (type == kSnappyCompressed) {
+        NARTHEX_TRY(unpacked, SnappyDecompress(data, kSnappyChunkBytesMax));
+      } else {
+        unpacked = std::string(data);
+      }
+      if (MaskedCrc32c(unpacked) != crc) return corrupt;
+      if (unpacked.size() > bytes_max - out.size()) return TooLarge(bytes_max);
+      out += unpacked;
+    } else if (type < kSnappyFirstSkippable) {
+      return Status(ErrorCode::kUnsupported, "snappy: unsupported input");
+    }
+    bytes.remove_prefix(4 + size);
+  }
+  return out;
 }
 
 std::string ZstdCompress(std::string_view bytes) {

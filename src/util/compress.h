@@ -16,6 +16,11 @@ Result<std::string> SnappyDecompress(std::string_view bytes, size_t bytes_max);
 Result<std::string_view> SnappyDecompressInto(std::string_view bytes, size_t bytes_max,
                                               std::string* buffer);
 
+// Snappy framing format (Content-Encoding: snappy of pushes): chunks with checksums, one stream
+// after the other. Errors in the words of Go's reader.
+std::string SnappyFramedCompress(std::string_view bytes);
+Result<std::string> SnappyFramedDecompress(std::string_view bytes, size_t bytes_max);
+
 // A zstd frame.
 std::string ZstdCompress(std::string_view bytes);
 Result<std::string> ZstdDecompress(std::string_view bytes, size_t bytes_max);

@@ -221,10 +221,14 @@ TEST(Compress, RoundTripsAndBounds) {
   std::string text;
   for (int i = 0; i < 10'000; ++i) text += std::to_string(i * i);
   EXPECT_EQ(*SnappyDecompress(SnappyCompress(text), text.size()), text);
+  EXPECT_EQ(*SnappyFramedDecompress(SnappyFramedCompress(text), text.size()), text);
   EXPECT_EQ(*ZstdDecompress(ZstdCompress(text), text.size()), text);
   EXPECT_EQ(*GzipDecompress(GzipCompress(text) + GzipCompress("tail"), text.size() + 4),
             text + "tail");
   EXPECT_EQ(SnappyDecompress(SnappyCompress(text), 10).status().code(), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(SnappyFramedDecompress(SnappyFramedCompress(text), 10).status().code(),
+            ErrorCode::kLimitExceeded);
+  EXPECT_EQ(SnappyFramedDecompress("sNaPpY", 10).status().code(), ErrorCode::kCorruption);
   EXPECT_EQ(ZstdDecompress(ZstdCompress(text), 10).status().code(), ErrorCode::kLimitExceeded);
   EXPECT_EQ(GzipDecompress(GzipCompress(text), 10).status().code(), ErrorCode::kLimitExceeded);
   EXPECT_EQ(GzipDecompress("garbage", 10).status().code(), ErrorCode::kCorruption);

@@ -232,7 +232,12 @@ void Router::Serve(std::shared_ptr<net::HttpExchange> exchange) const {
   // Routes are found by the decoded path: an escaped slash is a slash.
   const Result<std::string> decoded = net::UrlDecode(request.path, false);
   if (!decoded.ok()) {
-    RespondPlain(*exchange, 400, "400 Bad Request");
+    // Go's server answers before any handler could: no line end.
+    net::HttpResponse response;
+    response.status = 400;
+    response.headers.Add("Content-Type", "text/plain; charset=utf-8");
+    response.body = "400 Bad Request";
+    exchange->Respond(std::move(response));
     return;
   }
   const std::string& path = *decoded;
