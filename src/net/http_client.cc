@@ -40,12 +40,40 @@ long TlsMaxVersion(std::string_view name) {
   return CURL_SSLVERSION_MAX_DEFAULT;
 }
 
+// Memory of bodies between two answers. A transfer takes some when its body begins, so that those
+// that wait hold none.
+class BodyBuffers {
+ public:
+  std::string Take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return {};
+    std::string buffer = std::move(free_.back());
+    free_.pop_back();
+    return buffer;
+  }
+  void Give(std::string buffer) {
+    if (buffer.capacity() < kBytesMin || buffer.capacity() > kBytesMax) return;
+    buffer.clear();
+    const std::lock_guard lock(mutex_);
+    if (free_.size() < kBuffersMax) free_.push_back(std::move(buffer));
+  }
+
+ private:
+  static constexpr size_t kBytesMin = 16 << 10;
+  static constexpr size_t kBytesMax = 4 << 20;
+  static constexpr size_t kBuffersMax = 8;
+  std::mutex mutex_;
+  std::vector<std::string> free_;
+};
+
 // One request in flight; owned by the client, touched by its thread alone.
 struct Transfer {
   HttpClient::RequestId id = 0;
   HttpClientRequest request;
   HttpClient::Callback done;
   HttpClientResponse response;
+  BodyBuffers* buffers = nullptr;
+  size_t content_bytes = 0;  // As the answer claims, within a bound.
   CURL* easy = nullptr;
   curl_slist* header_list = nullptr;
   curl_slist* proxy_header_list = nullptr;
@@ -73,6 +101,10 @@ size_t OnBody(char* data, size_t size, size_t count, void* context) {
     transfer->too_large = true;
     return 0;
   }
+  if (body.empty() && bytes > 0) {
+    if (body.capacity() < bytes) body = transfer->buffers->Take();
+    body.reserve(transfer->content_bytes);
+  }
   body.append(data, bytes);
   return bytes;
 }
@@ -86,6 +118,7 @@ size_t OnHeader(char* data, size_t size, size_t count, void* context) {
     const size_t space = line.find(' ');
     transfer->response.headers = Headers();
     transfer->response.body.clear();
+    transfer->content_bytes = 0;
     transfer->response.status_text =
         space == std::string_view::npos ? "" : std::string(TrimSpace(line.substr(space + 1)));
     return bytes;
@@ -96,7 +129,7 @@ size_t OnHeader(char* data, size_t size, size_t count, void* context) {
     if (ToLower(name) == "content-length") {
       // Saves growing the body step by step; the claim is believed only up to a bound.
       const uint64_t claimed = ParseUint(value).value_or(0);
-      transfer->response.body.reserve(std::min<uint64_t>(claimed, kReserveBytesMax));
+      transfer->content_bytes = std::min<uint64_t>(claimed, kReserveBytesMax);
     }
     transfer->response.headers.Add(std::string(name), std::string(value));
   }
@@ -274,6 +307,7 @@ Status Prepare(Transfer* transfer) {
 struct HttpClient::Impl {
   CURLM* multi = nullptr;
   std::thread thread;
+  BodyBuffers buffers;
 
   std::mutex mutex;
   std::deque<std::unique_ptr<Transfer>> incoming;
@@ -385,6 +419,7 @@ HttpClient::RequestId HttpClient::Fetch(HttpClientRequest request, Callback done
   auto transfer = std::make_unique<Transfer>();
   const RequestId id = ++impl_->last_id;
   transfer->id = id;
+  transfer->buffers = &impl_->buffers;
   transfer->request = std::move(request);
   transfer->done = std::move(done);
   {
@@ -401,6 +436,10 @@ void HttpClient::Cancel(RequestId id) {
     impl_->cancellations.push_back(id);
   }
   curl_multi_wakeup(impl_->multi);
+}
+
+void HttpClient::Recycle(std::string body) {
+  impl_->buffers.Give(std::move(body));
 }
 
 HttpClientResponse HttpClient::FetchSync(HttpClientRequest request) {

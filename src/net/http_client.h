@@ -85,6 +85,9 @@ class HttpClient {
   void Cancel(RequestId id);
   // Fetch and wait; for tools and tests.
   HttpClientResponse FetchSync(HttpClientRequest request);
+  // Takes the memory of an answer's body back, for those to come: large bodies cost more to
+  // allocate than to receive. A few are kept.
+  void Recycle(std::string body);
 
  private:
   struct Impl;

@@ -5,6 +5,7 @@ namespace {
 
 // Scratch of a huge page is not kept for ever.
 constexpr size_t kScratchSamplesMax = 1'000'000;
+constexpr size_t kScratchPageBytesMax = 16 << 20;
 
 }  // namespace
 
@@ -47,6 +48,7 @@ std::unique_ptr<ScrapeScratch> ScrapeRuntime::TakeScratch() {
 
 void ScrapeRuntime::GiveScratch(std::unique_ptr<ScrapeScratch> scratch) {
   if (scratch->samples.capacity() > kScratchSamplesMax) return;
+  if (scratch->unpacked.capacity() > kScratchPageBytesMax) return;
   const std::lock_guard lock(mutex_);
   if (scratches_.size() < environment.pool->thread_count()) {
     scratches_.push_back(std::move(scratch));

@@ -12,8 +12,9 @@ namespace narthex::scrape {
 namespace {
 
 constexpr int kStatusOk = 200;
-// Bound of an unpacked body where body_size_limit sets none: no page is larger, bombs are.
-constexpr size_t kUnpackedBytesMax = size_t{2} << 30;
+// Bound of a body, packed or not, where body_size_limit sets none: no page is larger; bombs and
+// bodies without an end are.
+constexpr size_t kBodyBytesMax = size_t{512} << 20;
 // Tolerance of the schedule as a share of the interval.
 constexpr int64_t kToleranceShare = 100;
 // Stale markers wait for this part of the interval after the second missed tick.
@@ -58,7 +59,9 @@ FetchRequest ScrapeLoop::MakeRequest() const {
   FetchRequest request;
   request.url = target_->url();
   request.timeout_nanos = timeout_nanos_;
-  request.body_bytes_max = static_cast<size_t>(std::max<int64_t>(config.body_size_limit.bytes, 0));
+  request.body_bytes_max = config.body_size_limit.bytes > 0
+                               ? static_cast<size_t>(config.body_size_limit.bytes)
+                               : kBodyBytesMax;
   request.unix_socket = target_->unix_socket();
   request.client = settings_.client;
   std::string_view encoding = "identity";
@@ -205,7 +208,7 @@ ScrapedPage ScrapeLoop::Unpack(FetchResponse* response, std::string* unpacked,
                           response->status_text));
   }
   const int64_t limit = settings.config->body_size_limit.bytes;
-  const size_t bytes_max = limit > 0 ? static_cast<size_t>(limit) : kUnpackedBytesMax;
+  const size_t bytes_max = limit > 0 ? static_cast<size_t>(limit) : kBodyBytesMax;
   std::string_view body = response->body;
   if (response->content_encoding == "gzip" || response->content_encoding == "zstd") {
     const bool zstd = response->content_encoding == "zstd";
@@ -214,11 +217,13 @@ ScrapedPage ScrapeLoop::Unpack(FetchResponse* response, std::string* unpacked,
                             "received a zstd-compressed response, but the \"zstd-scrape\" feature "
                             "flag is not enabled"));
     }
-    Result<std::string> plain =
-        zstd ? ZstdDecompress(body, bytes_max) : GzipDecompress(body, bytes_max);
+    // Go's reader wants a header even where nothing follows.
+    if (body.empty()) return fail(Status(ErrorCode::kCorruption, "EOF"));
+    const Result<std::string_view> plain =
+        zstd ? ZstdDecompressInto(body, bytes_max, unpacked)
+             : GzipDecompressInto(body, bytes_max, unpacked);
     if (!plain.ok()) return fail(plain.status());
-    *unpacked = *std::move(plain);
-    body = *unpacked;
+    body = *plain;
   }
   // At the limit counts as beyond it.
   if (limit > 0 && body.size() >= static_cast<size_t>(limit)) return fail(BodyTooLarge());
@@ -247,8 +252,8 @@ void ScrapeLoop::Process(FetchResponse response) {
     FinishScrape();
     return;
   }
-  std::string unpacked;
-  const ScrapedPage page = Unpack(&response, &unpacked, settings);
+  std::unique_ptr<ScrapeScratch> scratch = runtime_->TakeScratch();
+  const ScrapedPage page = Unpack(&response, &scratch->unpacked, settings);
   if (!page.error.ok()) {
     LOG_DEBUG("Scrape failed", {"scrape_pool", settings.config->job_name},
               {"target", target_->url()}, {"err", page.error.message()});
@@ -256,7 +261,6 @@ void ScrapeLoop::Process(FetchResponse response) {
       settings.failure_log->Write(settings.config->job_name, target_->url(), page.error.message());
     }
   }
-  std::unique_ptr<ScrapeScratch> scratch = runtime_->TakeScratch();
   double seconds = 0;
   const auto duration = [&] {
     return seconds = static_cast<double>(MonotonicNanos() - start_nanos) / 1e9;
@@ -264,6 +268,7 @@ void ScrapeLoop::Process(FetchResponse response) {
   const ScrapeOutcome outcome = scraper->ScrapeAndReport(
       page, time_nanos / kNanosPerMilli, *runtime_->environment.store, scratch.get(), duration);
   runtime_->GiveScratch(std::move(scratch));
+  runtime_->environment.fetcher->Recycle(std::move(response.body));
   target_->Report({outcome.error.ok() ? TargetHealth::kUp : TargetHealth::kDown,
                    outcome.error.message(), time_nanos, seconds});
   if (settings.config->extra_scrape_metrics.value_or(false))

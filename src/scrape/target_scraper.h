@@ -66,6 +66,7 @@ struct ScrapeScratch {
   std::vector<storage::RefSample> samples;
   std::vector<storage::AppendOutcome> outcomes;
   std::vector<uint32_t> positions;  // Of the samples' entries.
+  std::string unpacked;             // Of a compressed page; only grows.
 };
 
 struct ScrapeOutcome {

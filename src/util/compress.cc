@@ -6,12 +6,17 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <climits>
 #include <memory>
+#include <vector>
 
 #include "util/crc32c.h"
 
 namespace narthex {
 namespace {
+
+// Frames of a larger window are refused: 8 MiB, as upstream's scraper has it.
+constexpr int kZstdWindowLogMax = 23;
 
 Status TooLarge(size_t bytes_max) {
   return MakeError(ErrorCode::kLimitExceeded, "decompressed size exceeds {} bytes", bytes_max);
@@ -26,6 +31,52 @@ std::string DeflateWith(std::string_view bytes, int level,
   std::string out(bound(compressor.get(), bytes.size()), '\0');
   out.resize(compress(compressor.get(), bytes.data(), bytes.size(), out.data(), out.size()));
   return out;
+}
+
+// What a gzip member unpacks to: its trailer tells if this is the last one and honest. Deflate
+// cannot pack tighter than 1032 to one.
+size_t GuessPlainSize(std::string_view bytes) {
+  constexpr size_t kRatioMax = 1032;
+  constexpr size_t kRatioUsual = 12;
+  constexpr size_t kSlack = 1024;
+  uint32_t claimed = 0;
+  if (bytes.size() < sizeof(claimed)) return kSlack;
+  for (size_t i = sizeof(claimed); i > 0; --i) {
+    claimed = claimed << 8 | static_cast<uint8_t>(bytes[bytes.size() - sizeof(claimed) + i - 1]);
+  }
+  const bool plausible = claimed >= bytes.size() / 2 && claimed / kRatioMax <= bytes.size();
+  return plausible ? claimed : bytes.size() * kRatioUsual + kSlack;
+}
+
+// Why a gzip member cannot be read, in Go's words. libdeflate does not tell a stream that was cut
+// from one that is wrong; zlib does.
+Status GzipError(std::string_view bytes, size_t bytes_max) {
+  constexpr size_t kHeaderBytes = 10;
+  constexpr int kGzipWindowBits = 16 + MAX_WBITS;
+  if (!bytes.starts_with(std::string_view("\x1f\x8b\x08").substr(0, bytes.size()))) {
+    return {ErrorCode::kCorruption, "gzip: invalid header"};
+  }
+  if (bytes.size() < kHeaderBytes) return {ErrorCode::kCorruption, "unexpected EOF"};
+  z_stream stream{};
+  if (inflateInit2(&stream, kGzipWindowBits) != Z_OK) {
+    return {ErrorCode::kInternal, "gzip: cannot start a decompressor"};
+  }
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(std::min<size_t>(bytes.size(), UINT_MAX));
+  std::vector<Bytef> discarded(64 << 10);
+  int result = Z_OK;
+  while (result == Z_OK && stream.total_out <= bytes_max) {
+    stream.next_out = discarded.data();
+    stream.avail_out = static_cast<uInt>(discarded.size());
+    result = inflate(&stream, Z_NO_FLUSH);
+  }
+  const std::string_view reason = stream.msg == nullptr ? "" : stream.msg;
+  const uint64_t offset = stream.total_in;
+  inflateEnd(&stream);
+  if (result == Z_OK) return TooLarge(bytes_max);
+  if (result == Z_BUF_ERROR) return {ErrorCode::kCorruption, "unexpected EOF"};
+  if (reason.starts_with("incorrect")) return {ErrorCode::kCorruption, "gzip: invalid checksum"};
+  return MakeError(ErrorCode::kCorruption, "flate: corrupt input before offset {}", offset);
 }
 
 }  // namespace
@@ -135,27 +186,37 @@ std::string ZstdCompress(std::string_view bytes) {
 }
 
 Result<std::string> ZstdDecompress(std::string_view bytes, size_t bytes_max) {
+  std::string out;
+  NARTHEX_TRY(const std::string_view plain, ZstdDecompressInto(bytes, bytes_max, &out));
+  out.resize(plain.size());
+  return out;
+}
+
+Result<std::string_view> ZstdDecompressInto(std::string_view bytes, size_t bytes_max,
+                                            std::string* buffer) {
   // The frame's own size is a claim of whoever sent it, so output grows with what really comes out.
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
                                                                      &ZSTD_freeDCtx);
-  std::string out;
+  ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax);
   ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
+  size_t filled = 0;
   size_t pending = 1;
   while (input.pos < input.size || pending != 0) {
-    const size_t filled = out.size();
-    out.resize(filled + ZSTD_DStreamOutSize());
-    ZSTD_outBuffer output{out.data() + filled, out.size() - filled, 0};
+    if (buffer->size() < filled + ZSTD_DStreamOutSize()) {
+      buffer->resize(std::max(filled + ZSTD_DStreamOutSize(), 2 * filled));
+    }
+    ZSTD_outBuffer output{buffer->data() + filled, buffer->size() - filled, 0};
     pending = ZSTD_decompressStream(context.get(), &output, &input);
-    out.resize(filled + output.pos);
+    filled += output.pos;
     if (ZSTD_isError(pending)) {
       return MakeError(ErrorCode::kCorruption, "zstd: {}", ZSTD_getErrorName(pending));
     }
-    if (out.size() > bytes_max) return TooLarge(bytes_max);
+    if (filled > bytes_max) return TooLarge(bytes_max);
     if (output.pos == 0 && input.pos == input.size && pending != 0) {
       return MakeError(ErrorCode::kCorruption, "zstd: unexpected end of input");
     }
   }
-  return out;
+  return std::string_view(*buffer).substr(0, filled);
 }
 
 std::string GzipCompress(std::string_view bytes, int level) {
@@ -167,35 +228,38 @@ std::string ZlibCompress(std::string_view bytes, int level) {
 }
 
 Result<std::string> GzipDecompress(std::string_view bytes, size_t bytes_max) {
+  std::string out;
+  NARTHEX_TRY(const std::string_view plain, GzipDecompressInto(bytes, bytes_max, &out));
+  out.resize(plain.size());
+  return out;
+}
+
+Result<std::string_view> GzipDecompressInto(std::string_view bytes, size_t bytes_max,
+                                            std::string* buffer) {
   const std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)>
       decompressor(libdeflate_alloc_decompressor(), &libdeflate_free_decompressor);
-  std::string out;
+  size_t filled = 0;
   while (!bytes.empty()) {
-    // Pages compress about tenfold; a wrong guess costs another pass over this member.
-    size_t capacity = std::min(bytes_max, bytes.size() * 12 + 1024);
+    // A wrong guess costs another pass over this member.
+    size_t capacity = std::min(bytes_max - filled, GuessPlainSize(bytes));
     for (;;) {
-      const size_t filled = out.size();
-      out.resize(filled + capacity);
+      if (buffer->size() < filled + capacity) buffer->resize(filled + capacity);
       size_t consumed = 0;
       size_t produced = 0;
       const libdeflate_result result =
           libdeflate_gzip_decompress_ex(decompressor.get(), bytes.data(), bytes.size(),
-                                        out.data() + filled, capacity, &consumed, &produced);
+                                        buffer->data() + filled, capacity, &consumed, &produced);
       if (result == LIBDEFLATE_SUCCESS) {
-        out.resize(filled + produced);
+        filled += produced;
         bytes.remove_prefix(consumed);
         break;
       }
-      out.resize(filled);
-      if (result != LIBDEFLATE_INSUFFICIENT_SPACE) {
-        return MakeError(ErrorCode::kCorruption, "gzip: invalid data");
-      }
+      if (result != LIBDEFLATE_INSUFFICIENT_SPACE) return GzipError(bytes, bytes_max);
       if (filled + capacity >= bytes_max) return TooLarge(bytes_max);
       capacity = std::min(bytes_max - filled, capacity * 2);
     }
-    if (out.size() > bytes_max) return TooLarge(bytes_max);
   }
-  return out;
+  return std::string_view(*buffer).substr(0, filled);
 }
 
 }  // namespace narthex

@@ -24,11 +24,16 @@ Result<std::string> SnappyFramedDecompress(std::string_view bytes, size_t bytes_
 // A zstd frame.
 std::string ZstdCompress(std::string_view bytes);
 Result<std::string> ZstdDecompress(std::string_view bytes, size_t bytes_max);
+Result<std::string_view> ZstdDecompressInto(std::string_view bytes, size_t bytes_max,
+                                            std::string* buffer);
 
 // A gzip member (level 1 to 9).
 std::string GzipCompress(std::string_view bytes, int level = 6);
-// All members of a gzip stream. More than bytes_max is kLimitExceeded.
+// All members of a gzip stream. More than bytes_max is kLimitExceeded; other errors are in the
+// words of Go's reader.
 Result<std::string> GzipDecompress(std::string_view bytes, size_t bytes_max);
+Result<std::string_view> GzipDecompressInto(std::string_view bytes, size_t bytes_max,
+                                            std::string* buffer);
 // A raw zlib stream ("deflate" of HTTP).
 std::string ZlibCompress(std::string_view bytes, int level = 6);
 
