@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -22,7 +23,8 @@ namespace {
 constexpr long kReceiveBufferBytes = 256 * 1024;
 constexpr uint64_t kReserveBytesMax = 8 << 20;
 constexpr int kPollMillis = 1000;
-constexpr long kRedirectsMax = 10;  // Go's limit.
+constexpr long kRedirectsMax = 10;            // Go's limit.
+constexpr size_t kHeaderBytesMax = 10 << 20;  // Likewise.
 
 long TlsVersion(std::string_view name) {
   if (name == "TLS10") return CURL_SSLVERSION_TLSv1_0;
@@ -77,8 +79,13 @@ struct Transfer {
   CURL* easy = nullptr;
   curl_slist* header_list = nullptr;
   curl_slist* proxy_header_list = nullptr;
+  size_t header_bytes = 0;
+  bool headers_complete = false;
   bool too_large = false;
   bool canceled = false;
+  std::string malformed;  // What came where a status line should be.
+  std::string location;   // Of the latest redirect, as it stood.
+  std::array<char, CURL_ERROR_SIZE> error_text{};
 
   ~Transfer() {
     curl_slist_free_all(header_list);
@@ -90,6 +97,12 @@ struct Transfer {
 size_t OnBody(char* data, size_t size, size_t count, void* context) {
   auto* transfer = static_cast<Transfer*>(context);
   const size_t bytes = size * count;
+  if (transfer->response.status_text.empty()) {
+    // A body without a head: HTTP/0.9 is let through only to show what it is.
+    const std::string_view text(data, bytes);
+    transfer->malformed = TrimSpace(text.substr(0, text.find('\n')));
+    return 0;
+  }
   if (transfer->request.on_data && transfer->response.status_text.starts_with('2')) {
     if (transfer->request.on_data({data, bytes})) return bytes;
     transfer->canceled = true;
@@ -112,7 +125,10 @@ size_t OnBody(char* data, size_t size, size_t count, void* context) {
 size_t OnHeader(char* data, size_t size, size_t count, void* context) {
   auto* transfer = static_cast<Transfer*>(context);
   const size_t bytes = size * count;
+  transfer->header_bytes += bytes;
+  if (transfer->header_bytes > kHeaderBytesMax) return 0;
   const std::string_view line = TrimSpace({data, bytes});
+  transfer->headers_complete = line.empty();
   if (line.starts_with("HTTP/")) {
     // Each answer of a redirect chain starts anew.
     const size_t space = line.find(' ');
@@ -131,17 +147,41 @@ size_t OnHeader(char* data, size_t size, size_t count, void* context) {
       const uint64_t claimed = ParseUint(value).value_or(0);
       transfer->content_bytes = std::min<uint64_t>(claimed, kReserveBytesMax);
     }
+    if (ToLower(name) == "location") transfer->location = value;
     transfer->response.headers.Add(std::string(name), std::string(value));
   }
   return bytes;
 }
 
+// Both ends of a connection that was reset.
+std::string ConnectionReset(CURL* easy) {
+  const auto end = [&](CURLINFO ip_info, CURLINFO port_info) {
+    const char* ip = nullptr;
+    long port = 0;
+    curl_easy_getinfo(easy, ip_info, &ip);
+    curl_easy_getinfo(easy, port_info, &port);
+    const std::string_view text = ip == nullptr ? "" : ip;
+    const bool v6 = text.find(':') != std::string_view::npos;
+    return v6 ? fmt::format("[{}]:{}", text, port) : fmt::format("{}:{}", text, port);
+  };
+  return fmt::format("read tcp {}->{}: read: connection reset by peer",
+                     end(CURLINFO_LOCAL_IP, CURLINFO_LOCAL_PORT),
+                     end(CURLINFO_PRIMARY_IP, CURLINFO_PRIMARY_PORT));
+}
+
 // The error as Go's client words it.
 Status TransferError(const Transfer& transfer, CURLcode code) {
+  constexpr std::string_view kBroken = "net/http: HTTP/1.x transport connection broken: ";
+  std::string method = transfer.request.method;
+  for (size_t i = 1; i < method.size(); ++i) method[i] = static_cast<char>(method[i] | 0x20);
   const auto with_url = [&](std::string_view what) {
-    std::string method = transfer.request.method;
-    for (size_t i = 1; i < method.size(); ++i) method[i] = static_cast<char>(method[i] | 0x20);
     return fmt::format("{} {}: {}", method, GoQuote(transfer.request.url), what);
+  };
+  const auto headers_too_large = [&] {
+    return Status(
+        ErrorCode::kIo,
+        with_url(fmt::format("{}net/http: server response headers exceeded {} bytes; aborted",
+                             kBroken, kHeaderBytesMax)));
   };
   const char* ip = nullptr;
   long port = 0;
@@ -152,7 +192,7 @@ Status TransferError(const Transfer& transfer, CURLcode code) {
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
       // A body cut short has no URL in front: upstream reads it outside the client.
-      if (transfer.response.status_text.empty()) {
+      if (!transfer.headers_complete) {
         return Status(ErrorCode::kTimeout, with_url("context deadline exceeded"));
       }
       return Status(ErrorCode::kTimeout, "context deadline exceeded");
@@ -185,12 +225,34 @@ Status TransferError(const Transfer& transfer, CURLcode code) {
     case CURLE_GOT_NOTHING: return Status(ErrorCode::kIo, with_url("EOF"));
     case CURLE_PARTIAL_FILE: return Status(ErrorCode::kIo, "unexpected EOF");
     case CURLE_TOO_MANY_REDIRECTS:
-      return Status(ErrorCode::kIo, with_url("stopped after 10 redirects"));
-    case CURLE_RECV_ERROR:
-      if (os_error == ECONNRESET) {
-        return Status(ErrorCode::kIo, with_url("read: connection reset by peer"));
+      return Status(ErrorCode::kIo, fmt::format("{} {}: stopped after {} redirects", method,
+                                                GoQuote(transfer.location), kRedirectsMax));
+    case CURLE_RECV_ERROR: {
+      const std::string_view reason(transfer.error_text.data());
+      if (reason.find("chunked-encoding") != std::string_view::npos) {
+        return Status(ErrorCode::kIo, reason.find("hexadecimal") != std::string_view::npos
+                                          ? "invalid byte in chunk length"
+                                          : "malformed chunked encoding");
       }
-      return Status(ErrorCode::kIo, with_url("EOF"));
+      // libcurl itself takes 300 KiB.
+      if (reason.find("response headers") != std::string_view::npos) return headers_too_large();
+      std::string what = transfer.headers_complete ? "unexpected EOF" : "EOF";
+      if (os_error == ECONNRESET) what = ConnectionReset(transfer.easy);
+      return Status(ErrorCode::kIo, transfer.headers_complete ? what : with_url(what));
+    }
+    case CURLE_WEIRD_SERVER_REPLY:
+      if (std::string_view(transfer.error_text.data()).find("Content-Length") !=
+          std::string_view::npos) {
+        return Status(ErrorCode::kIo, with_url(fmt::format("{}bad Content-Length", kBroken)));
+      }
+      return Status(ErrorCode::kIo, with_url(curl_easy_strerror(code)));
+    case CURLE_WRITE_ERROR:
+      if (!transfer.malformed.empty()) {
+        return Status(ErrorCode::kIo, with_url(fmt::format("{}malformed HTTP response {}", kBroken,
+                                                           GoQuote(transfer.malformed))));
+      }
+      if (transfer.header_bytes > kHeaderBytesMax) return headers_too_large();
+      return Status(ErrorCode::kIo, with_url(curl_easy_strerror(code)));
     default: return Status(ErrorCode::kIo, with_url(curl_easy_strerror(code)));
   }
 }
@@ -269,6 +331,8 @@ Status Prepare(Transfer* transfer) {
   NARTHEX_RETURN_IF_ERROR(
       ApplyOptions(request.options ? *request.options : defaults, transfer, &fields));
   curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text.data());
+  curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 1L);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -330,8 +394,10 @@ struct HttpClient::Impl {
       long status = 0;
       curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
       response.status = static_cast<int>(status);
-      // HTTP/2 sends no text; Go fills in its own.
-      if (response.status_text.find(' ') == std::string::npos) {
+      // HTTP/2 has no text; Go fills in its own.
+      long version = 0;
+      curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+      if (version >= CURL_HTTP_VERSION_2_0) {
         response.status_text = fmt::format("{} {}", status, HttpStatusText(response.status));
       }
     }

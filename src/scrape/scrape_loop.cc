@@ -219,9 +219,8 @@ ScrapedPage ScrapeLoop::Unpack(FetchResponse* response, std::string* unpacked,
     }
     // Go's reader wants a header even where nothing follows.
     if (body.empty()) return fail(Status(ErrorCode::kCorruption, "EOF"));
-    const Result<std::string_view> plain =
-        zstd ? ZstdDecompressInto(body, bytes_max, unpacked)
-             : GzipDecompressInto(body, bytes_max, unpacked);
+    const Result<std::string_view> plain = zstd ? ZstdDecompressInto(body, bytes_max, unpacked)
+                                                : GzipDecompressInto(body, bytes_max, unpacked);
     if (!plain.ok()) return fail(plain.status());
     body = *plain;
   }

@@ -29,6 +29,8 @@ using storage::SeriesRef;
 
 // Explicit timestamps may not lie further ahead of the scrape.
 constexpr int64_t kAheadMaxMs = 10 * 60 * kMillisPerSecond;
+// Of a series' text. A label holds no more; upstream panics there.
+constexpr size_t kSeriesBytesMax = (size_t{1} << 24) - 1;
 // What error texts show of names and values.
 constexpr size_t kErrorRunesMax = 50;
 
@@ -305,6 +307,11 @@ Status TargetScraper::HandleSample(Page& page, Entry entry) {
 }
 
 Result<Labels> TargetScraper::StoredLabels(exposition::Parser& parser) const {
+  if (parser.series().size() > kSeriesBytesMax) {
+    return MakeError(ErrorCode::kLimitExceeded,
+                     "series too long to store (metric: {}, length: {}, limit: {})",
+                     Shortened(parser.series()), parser.series().size(), kSeriesBytesMax);
+  }
   bool dropped = false;
   Labels labels = MutateSampleLabels(parser.SeriesLabels(), settings_.target_labels,
                                      settings_.config->honor_labels,

@@ -71,7 +71,8 @@ Status GzipError(std::string_view bytes, size_t bytes_max) {
     result = inflate(&stream, Z_NO_FLUSH);
   }
   const std::string_view reason = stream.msg == nullptr ? "" : stream.msg;
-  const uint64_t offset = stream.total_in;
+  // Go counts from behind the header.
+  const uint64_t offset = stream.total_in - std::min<uint64_t>(stream.total_in, kHeaderBytes);
   inflateEnd(&stream);
   if (result == Z_OK) return TooLarge(bytes_max);
   if (result == Z_BUF_ERROR) return {ErrorCode::kCorruption, "unexpected EOF"};
