@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <atomic>
@@ -83,6 +84,7 @@ struct Transfer {
   bool headers_complete = false;
   bool too_large = false;
   bool canceled = false;
+  bool sent_again = false;
   std::string malformed;  // What came where a status line should be.
   std::string location;   // Of the latest redirect, as it stood.
   std::array<char, CURL_ERROR_SIZE> error_text{};
@@ -366,6 +368,41 @@ Status Prepare(Transfer* transfer) {
   return {};
 }
 
+// What a server sends beyond the length it announced would be read as the beginning of its next
+// answer, so such a connection ends here. TLS records cannot be told from outside; there the next
+// exchange fails.
+void DrainUnasked(CURL* easy) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK) return;
+  const char* scheme = nullptr;
+  curl_easy_getinfo(easy, CURLINFO_SCHEME, &scheme);
+  if (socket == CURL_SOCKET_BAD || scheme == nullptr || ToLower(scheme) != "http") return;
+  constexpr int kPartsMax = 16;
+  std::array<char, 4096> discarded;
+  for (int i = 0; i < kPartsMax; ++i) {
+    if (recv(socket, discarded.data(), discarded.size(), MSG_DONTWAIT) <= 0) return;
+    if (i == 0) shutdown(socket, SHUT_RDWR);
+  }
+}
+
+// A kept connection may be closed by the server just when it is used again. As Go does, such a
+// request is sent once more, over a new connection and within the same time.
+bool PrepareAgain(Transfer* transfer) {
+  if (transfer->sent_again || transfer->canceled || transfer->request.method != "GET") return false;
+  transfer->sent_again = true;
+  curl_off_t elapsed_micros = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &elapsed_micros);
+  const int64_t left_millis = transfer->request.timeout_nanos / 1'000'000 - elapsed_micros / 1000;
+  if (left_millis <= 0) return false;
+  curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, static_cast<long>(left_millis));
+  curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
+  transfer->header_bytes = 0;
+  transfer->headers_complete = false;
+  transfer->response.headers = Headers();
+  transfer->response.status_text.clear();
+  return true;
+}
+
 }  // namespace
 
 struct HttpClient::Impl {
@@ -420,7 +457,13 @@ struct HttpClient::Impl {
     if (found == active.end()) return;
     std::unique_ptr<Transfer> transfer = std::move(found->second);
     active.erase(found);
+    if (code == CURLE_OK) DrainUnasked(transfer->easy);
     curl_multi_remove_handle(multi, transfer->easy);
+    if (code == CURLE_SEND_ERROR && PrepareAgain(transfer.get())) {
+      curl_multi_add_handle(multi, transfer->easy);
+      active.emplace(id, std::move(transfer));
+      return;
+    }
     Complete(std::move(transfer), code);
   }
 

@@ -127,9 +127,10 @@ behaviour("/many-labels",
           page("good{" + ",".join(f'l{i}="v"' for i in range(1_000_000)) + "} 1\n"),
           "label_limit exceeded (metric: good, number of labels: 1000003, limit: 100)")
 behaviour("/many-samples", page("".join(f"m{i} 1\n" for i in range(1000))), "sample limit exceeded")
-behaviour("/redirect-loop", page("", status="302 Found", Location="/redirect-loop"),
+behaviour("/redirect-loop", page("", status="302 Found", Location="/redirect-loop",
+                                 Connection="close"),
           'Get "/redirect-loop": stopped after 10 redirects')
-behaviour("/redirect", page("", status="302 Found", Location="/good"), None)
+behaviour("/redirect", page("", status="302 Found", Location="/good", Connection="close"), None)
 behaviour("/teapot", page(GOOD, status="418 I'm a teapot"),
           "server returned HTTP status 418 I'm a teapot")
 behaviour("/status-only", page(GOOD, status="500"), "server returned HTTP status 500")
