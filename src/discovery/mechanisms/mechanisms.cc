@@ -3,6 +3,7 @@
 #include "discovery/dns/dns_discoverer.h"
 #include "discovery/file/file_discoverer.h"
 #include "discovery/http/http_discoverer.h"
+#include "discovery/kubernetes/kubernetes_discoverer.h"
 #include "discovery/nomad/nomad_discoverer.h"
 #include "discovery/static/static_discoverer.h"
 
@@ -13,6 +14,7 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterFileDiscovery(registry);
   RegisterHttpDiscovery(registry);
   RegisterDnsDiscovery(registry);
+  RegisterKubernetesDiscovery(registry);
   RegisterNomadDiscovery(registry);
 }
 
