@@ -1,6 +1,7 @@
 #include "model/labels.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "util/check.h"
 #include "util/hash.h"
@@ -44,13 +45,34 @@ Labels Labels::FromPairs(std::vector<std::pair<std::string, std::string>> pairs)
   return builder.Build();
 }
 
-Labels Labels::FromSorted(const std::vector<LabelView>& sorted) {
+Labels Labels::FromSorted(std::span<const LabelView> sorted) {
   Labels labels;
   size_t bytes = 0;
-  for (const LabelView& pair : sorted) bytes += pair.name.size() + pair.value.size() + 2;
-  labels.data_.reserve(bytes);
+  bool is_short = true;
   for (const LabelView& pair : sorted) {
-    if (!pair.value.empty()) AppendPair(pair.name, pair.value, &labels.data_);
+    is_short = is_short && pair.name.size() <= kShortTextMax && pair.value.size() <= kShortTextMax;
+    if (!pair.value.empty()) bytes += pair.name.size() + pair.value.size() + 2;
+  }
+  if (!is_short) {
+    labels.data_.reserve(bytes);
+    for (const LabelView& pair : sorted) {
+      if (!pair.value.empty()) AppendPair(pair.name, pair.value, &labels.data_);
+    }
+    return labels;
+  }
+  // Selecting series makes labels by the ten thousand: written into place, without asking the
+  // string for room at every text.
+  labels.data_.resize(bytes);
+  char* at = labels.data_.data();
+  const auto put = [&at](std::string_view text) {
+    *at++ = static_cast<char>(text.size());
+    std::memcpy(at, text.data(), text.size());
+    at += text.size();
+  };
+  for (const LabelView& pair : sorted) {
+    if (pair.value.empty()) continue;
+    put(pair.name);
+    put(pair.value);
   }
   return labels;
 }

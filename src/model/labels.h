@@ -14,6 +14,7 @@
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -87,7 +88,7 @@ class Labels {
   Labels(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs);
   static Labels FromPairs(std::vector<std::pair<std::string, std::string>> pairs);
   // `sorted` ascends by name without repetition; empty values are left out.
-  static Labels FromSorted(const std::vector<LabelView>& sorted);
+  static Labels FromSorted(std::span<const LabelView> sorted);
 
   Iterator begin() const { return Iterator(data_.data(), data_.data() + data_.size()); }
   Iterator end() const {

@@ -99,6 +99,9 @@ struct SelectHints {
   bool histogram_stats = false;
   // Only labels are looked at (series endpoint); Read is never called.
   bool labels_only = false;
+  // Of each series only the newest sample of the range is looked at, its start timestamp not at
+  // all. A store that has it at hand need not decode a chunk; others may give more.
+  bool latest_only = false;
 };
 
 enum class SeriesOrder : uint8_t { kAny, kSorted };

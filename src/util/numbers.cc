@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <system_error>
@@ -22,11 +23,12 @@ const char* SpecialName(double v) {
 // 'f' of the largest double has 309 digits, of the smallest 1,075 places with a shortest mantissa.
 constexpr size_t kFixedBytesMax = 1100;
 
+// From here on not every integer is a double. std::to_chars then writes out the exact value, Go the
+// shortest digits and zeros behind them: 18446744073709552000.
+constexpr double kExactIntegers = 9007199254740992.0;
+
 void AppendShortest(double v, std::chars_format format, std::string* out) {
   char buffer[kFixedBytesMax];
-  // From here on not every integer is a double. std::to_chars then writes out the exact value, Go
-  // the shortest digits and zeros behind them: 18446744073709552000.
-  constexpr double kExactIntegers = 9007199254740992.0;
   if (format != std::chars_format::fixed || std::fabs(v) < kExactIntegers) {
     const auto result = std::to_chars(buffer, buffer + sizeof buffer, v, format);
     out->append(buffer, result.ptr);
@@ -94,22 +96,27 @@ std::string FormatFloatG(double v) {
 }
 
 void AppendJsonFloat(double v, std::string* out) {
-  if (const char* name = SpecialName(v)) {
-    out->append(name);
-    return;
-  }
+  char buffer[kJsonFloatBytesMax];
+  out->append(buffer, WriteJsonFloat(v, buffer));
+}
+
+char* WriteJsonFloat(double v, char* to) {
   // Whole numbers are the bulk of all samples.
-  if (v >= -1e15 && v <= 1e15) {
+  if (v >= -1e15 && v <= 1e15) [[likely]] {
     const auto whole = static_cast<int64_t>(v);
     if (static_cast<double>(whole) == v && (whole != 0 || !std::signbit(v))) {
-      char buffer[24];
-      out->append(buffer, std::to_chars(buffer, buffer + sizeof buffer, whole).ptr);
-      return;
+      return std::to_chars(to, to + kJsonFloatBytesMax, whole).ptr;
     }
   }
+  if (const char* name = SpecialName(v)) return std::copy_n(name, std::strlen(name), to);
   const double magnitude = std::fabs(v);
   const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
-  AppendShortest(v, exponent ? std::chars_format::scientific : std::chars_format::fixed, out);
+  if (!exponent && magnitude < kExactIntegers) [[likely]] {
+    return std::to_chars(to, to + kJsonFloatBytesMax, v, std::chars_format::fixed).ptr;
+  }
+  std::string text;
+  AppendShortest(v, exponent ? std::chars_format::scientific : std::chars_format::fixed, &text);
+  return std::copy(text.begin(), text.end(), to);
 }
 
 std::string FormatFloatGPrecision(double v, int precision) {

@@ -1,6 +1,7 @@
 // Numbers as Go prints and reads them: upstream's texts, APIs and files are full of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,9 @@ std::string FormatFloatG(double v);
 std::string FormatFloatE(double v);
 // Sample values in the HTTP API's JSON: 'f' form, but 'e' when |v| < 1e-6 or |v| >= 1e21.
 void AppendJsonFloat(double v, std::string* out);
+// The same into memory of the caller; gives the end of the text.
+inline constexpr size_t kJsonFloatBytesMax = 32;
+char* WriteJsonFloat(double v, char* to);
 // The general %g of C with a precision ('%.2g'), in Go's spelling.
 std::string FormatFloatGPrecision(double v, int precision);
 // '%.*f' in Go's spelling of the special values.

@@ -1,6 +1,9 @@
 #include "web/query_json.h"
 
 #include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
 
 #include "model/float_histogram_ops.h"
 #include "promql/engine/query_log.h"
@@ -44,6 +47,99 @@ Status WriteMatrixSeries(const promql::RangeSeries& series, JsonWriter& json,
   }
   json.EndObject();
   return {};
+}
+
+// The times of all steps, each with what stands around it: `[1767225600.500,"`. Every series of the
+// result has the same ones.
+class StepTexts {
+ public:
+  StepTexts(const promql::QueryResult& result, size_t steps) {
+    ends_.reserve(steps + 1);
+    ends_.push_back(0);
+    for (size_t step = 0; step < steps; ++step) {
+      text_.push_back('[');
+      JsonWriter(&text_).Timestamp(result.start_ms + static_cast<int64_t>(step) * result.step_ms);
+      text_.append(",\"");
+      longest_ = std::max(longest_, text_.size() - ends_.back());
+      ends_.push_back(text_.size());
+    }
+    // Texts are copied in pieces of this size, whose end is overwritten by what follows.
+    text_.append(kCopy, ' ');
+  }
+
+  static constexpr size_t kCopy = 32;
+  char* Write(size_t step, char* to) const {
+    const size_t size = ends_[step + 1] - ends_[step];
+    if (size <= kCopy) [[likely]] {
+      std::memcpy(to, text_.data() + ends_[step], kCopy);
+    } else {
+      std::memcpy(to, text_.data() + ends_[step], size);
+    }
+    return to + size;
+  }
+  size_t longest() const { return longest_; }
+
+ private:
+  std::string text_;
+  std::vector<size_t> ends_;
+  size_t longest_ = 0;
+};
+
+// The floats of a column, written where they end up: most of the work of a large answer.
+Status WriteColumnFloats(const promql::StepColumn& column, const StepTexts& times,
+                         ResponseWriter& writer) {
+  // So many points at a time, that parts stay small whatever the number of steps.
+  constexpr size_t kPoints = 1024;
+  std::string& out = writer.buffer();
+  const size_t point_max =
+      std::max(times.longest(), StepTexts::kCopy) + kJsonFloatBytesMax + StepTexts::kCopy;
+  bool first = true;
+  for (size_t begin = 0; begin < column.steps(); begin += kPoints) {
+    const size_t end = std::min(begin + kPoints, column.steps());
+    const size_t before = out.size();
+    out.resize(before + (end - begin) * point_max);
+    char* at = out.data() + before;
+    for (size_t step = begin; step < end; ++step) {
+      if (!column.has(step) || column.histogram(step) != nullptr) continue;
+      if (!first) *at++ = ',';
+      first = false;
+      at = times.Write(step, at);
+      at = WriteJsonFloat(column.value(step), at);
+      *at++ = '"';
+      *at++ = ']';
+    }
+    out.resize(static_cast<size_t>(at - out.data()));
+    NARTHEX_RETURN_IF_ERROR(writer.Flush());
+  }
+  return {};
+}
+
+Status WriteColumnSeries(const promql::QueryResult& result, const promql::ColumnSeries& series,
+                         const StepTexts& times, JsonWriter& json, ResponseWriter& writer) {
+  const promql::StepColumn& column = series.column;
+  size_t histograms = 0;
+  if (column.has_histograms()) {
+    column.ForEach([&](size_t step) { histograms += column.histogram(step) != nullptr ? 1 : 0; });
+  }
+  json.BeginObject().Key("metric").LabelObject(series.labels);
+  if (column.Count() > histograms) {
+    json.Key("values").BeginArray();
+    NARTHEX_RETURN_IF_ERROR(WriteColumnFloats(column, times, writer));
+    json.EndArray();
+  }
+  if (histograms > 0) {
+    json.Key("histograms").BeginArray();
+    column.ForEach([&](size_t step) {
+      const promql::HistogramPtr& histogram = column.histogram(step);
+      if (histogram == nullptr) return;
+      json.BeginArray().Timestamp(result.start_ms + static_cast<int64_t>(step) * result.step_ms);
+      WriteHistogram(json, *histogram);
+      json.EndArray();
+    });
+    json.EndArray();
+  }
+  json.EndObject();
+  return writer.Flush();
 }
 
 void WriteVectorSample(const promql::InstantSample& sample, JsonWriter& json) {
@@ -92,6 +188,14 @@ Status WriteQueryResult(const promql::QueryResult& result, size_t limit, StatsLe
       const size_t shown = count(result.matrix.size());
       for (size_t i = 0; i < shown; ++i) {
         NARTHEX_RETURN_IF_ERROR(WriteMatrixSeries(result.matrix[i], json, writer));
+      }
+      if (!result.columns.empty()) {
+        const StepTexts times(result, result.columns.front().column.steps());
+        const size_t columns_shown = count(result.columns.size());
+        for (size_t i = 0; i < columns_shown; ++i) {
+          NARTHEX_RETURN_IF_ERROR(
+              WriteColumnSeries(result, result.columns[i], times, json, writer));
+        }
       }
       json.EndArray();
       break;

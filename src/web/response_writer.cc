@@ -9,7 +9,9 @@ namespace narthex::web {
 namespace {
 
 // Answers below this size are sent in one piece; above it, in parts of about this size.
-constexpr size_t kPartBytes = 512 * 1024;
+// Small enough to come out of the allocator's caches again and again.
+constexpr size_t kPartBytes = 128 * 1024;
+constexpr size_t kPartSlackBytes = 64 * 1024;
 // Fast rather than small: JSON of samples shrinks about tenfold at any level.
 constexpr int kCompressionLevel = 1;
 constexpr int kGzipWindowBits = 15 + 16;
@@ -94,6 +96,7 @@ Status ResponseWriter::Send(bool last) {
     started_ = true;
     exchange_->StartStream(std::move(response_));
   }
+  if (!last) buffer_.reserve(kPartBytes + kPartSlackBytes);
   if (part.empty()) return {};
   return exchange_->Write(std::move(part));
 }

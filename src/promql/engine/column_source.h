@@ -50,6 +50,9 @@ class ColumnSource {
   virtual bool drop_name(size_t series) const = 0;
   // Whether the windows of range selectors count towards the samples in memory.
   virtual bool has_windows() const = 0;
+  // What reading a series costs, in units of computing one value.
+  static constexpr size_t kReadCost = 64;
+  virtual size_t read_cost() const { return kReadCost; }
   // Fills `out`, which is empty and has the grid's steps. Any thread.
   virtual Status Compute(size_t series, WorkerState* worker, StepColumn* out,
                          SeriesCost* cost) const = 0;

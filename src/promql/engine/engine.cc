@@ -72,9 +72,12 @@ storage::SampleColumns ToSamples(const StepColumn& column, const StepGrid& grid)
   return samples;
 }
 
-void SortByLabels(std::vector<RangeSeries>* matrix) {
-  std::sort(matrix->begin(), matrix->end(),
-            [](const RangeSeries& a, const RangeSeries& b) { return a.labels < b.labels; });
+template <typename Series>
+void SortByLabels(std::vector<Series>* all) {
+  const auto less = [](const Series& a, const Series& b) { return a.labels < b.labels; };
+  // Blocks give their series in order, and many operators keep it.
+  if (std::is_sorted(all->begin(), all->end(), less)) return;
+  std::sort(all->begin(), all->end(), less);
 }
 
 }  // namespace
@@ -329,14 +332,21 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, in
     }
     return result;
   }
+  result.start_ms = grid.start_ms;
+  result.step_ms = grid.interval_ms;
   for (VectorSeries& series : value->vector) {
-    result.matrix.push_back({std::move(series.labels), ToSamples(series.column, grid)});
+    if (options.columns) {
+      result.columns.push_back({std::move(series.labels), std::move(series.column)});
+    } else {
+      result.matrix.push_back({std::move(series.labels), ToSamples(series.column, grid)});
+    }
   }
   for (MatrixSeries& series : value->matrix) {
     result.matrix.push_back({std::move(series.labels), std::move(series.samples)});
   }
   Timer sort_timer(&timings.result_sort);
   SortByLabels(&result.matrix);
+  SortByLabels(&result.columns);
   return result;
 }
 

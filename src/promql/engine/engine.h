@@ -86,6 +86,7 @@ struct QueryOptions {
   int64_t lookback_delta_ms = 0;             // 0: the engine's.
   std::optional<bool> use_start_timestamps;  // Unset: the engine's.
   bool per_step_stats = false;               // Needs EngineOptions::per_step_stats.
+  bool columns = false;    // Range queries fill QueryResult::columns, not its matrix.
   int64_t timeout_ns = 0;  // The smaller of this and the engine's; 0: the engine's.
   QueryCostLimits cost;    // May only tighten the engine's; needs query_cost.
   std::stop_token stop;    // Cancels the query.

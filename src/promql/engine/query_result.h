@@ -9,14 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "model/histogram.h"
 #include "model/labels.h"
+#include "promql/engine/step_column.h"
 #include "promql/parser/ast.h"
 #include "storage/storage.h"
 
 namespace narthex::promql {
-
-using HistogramPtr = std::shared_ptr<const FloatHistogram>;
 
 // One element of an instant vector. A histogram when `histogram` is set, else a float.
 struct InstantSample {
@@ -30,6 +28,12 @@ struct InstantSample {
 struct RangeSeries {
   Labels labels;
   storage::SampleColumns samples;
+};
+
+// One series of a range query as the engine made it: one value a step.
+struct ColumnSeries {
+  Labels labels;
+  StepColumn column;
 };
 
 // Nanoseconds spent in the parts of a query, as /api/v1/query reports them.
@@ -68,6 +72,11 @@ struct QueryResult {
   std::vector<InstantSample> vector;
   // Sorted by labels.
   std::vector<RangeSeries> matrix;
+  // In place of `matrix` where QueryOptions::columns asks for it: half the memory, and no copying.
+  // Sorted by labels; the first step is at `start_ms`.
+  std::vector<ColumnSeries> columns;
+  int64_t start_ms = 0;
+  int64_t step_ms = 0;
   // Deduplicated, with " (line:col)" where they concern a place in the query; ordered by text.
   std::vector<std::string> warnings;
   std::vector<std::string> infos;

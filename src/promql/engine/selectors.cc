@@ -117,6 +117,7 @@ class InstantSource : public ColumnSource {
   }
   bool drop_name(size_t) const override { return drops_metadata(); }
   bool has_windows() const override { return false; }
+  size_t read_cost() const override { return shape_.grid.single_step() ? 2 : kReadCost; }
 
   Status Compute(size_t i, WorkerState* worker, StepColumn* out, SeriesCost* cost) const override {
     storage::SampleColumns& samples = worker->raw;
@@ -188,11 +189,21 @@ Result<Evaluator::SeriesList> Evaluator::Select(const VectorSelector& selector) 
   return SelectSeries(query_->plan->hints.at(&selector), selector.matchers);
 }
 
+Result<Evaluator::SeriesList> Evaluator::SelectInstant(const VectorSelector& selector) {
+  const storage::SelectHints& hints = query_->plan->hints.at(&selector);
+  const int64_t reference = AtMs(selector).value_or(grid_.start_ms) - OffsetMs(selector);
+  if (!grid_.single_step() || hints.end_ms != reference) return Select(selector);
+  // An instant query: the store's newest sample is all that can show.
+  storage::SelectHints latest = hints;
+  latest.latest_only = true;
+  return SelectSeries(latest, selector.matchers);
+}
+
 Result<std::unique_ptr<ColumnSource>> Evaluator::MakeSource(const Expr& expr) {
   if (expr.kind == Expr::Kind::kVectorSelector) {
     const VectorSelector& selector = expr.As<VectorSelector>();
     if (selector.smoothed) return std::unique_ptr<ColumnSource>();
-    NARTHEX_TRY(SeriesList series, Select(selector));
+    NARTHEX_TRY(SeriesList series, SelectInstant(selector));
     return std::unique_ptr<ColumnSource>(std::make_unique<InstantSource>(
         std::move(series),
         InstantShape{.grid = grid_,

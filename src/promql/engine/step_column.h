@@ -17,9 +17,11 @@
 #include <vector>
 
 #include "model/float_histogram_ops.h"
-#include "promql/engine/query_result.h"
+#include "model/histogram.h"
 
 namespace narthex::promql {
+
+using HistogramPtr = std::shared_ptr<const FloatHistogram>;
 
 class StepColumn {
  public:

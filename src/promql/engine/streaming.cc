@@ -47,7 +47,7 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
   const size_t size = source.size();
   ThreadPool* pool = query_->pool;
   const bool parallel = pool != nullptr && size > 1 && steps_ <= kParallelStepsMax &&
-                        size * (steps_ + 32) >= kParallelValuesMin;
+                        size * (steps_ + source.read_cost()) >= kParallelValuesMin;
   const size_t lanes =
       parallel ? std::min(pool->thread_count() + 1, (size + kChunk - 1) / kChunk) : 1;
   const size_t batch_min = parallel ? lanes * kChunk : 1;

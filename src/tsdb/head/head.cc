@@ -255,10 +255,8 @@ bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range, int64_t in_ord
   return true;
 }
 
-bool Head::HasChunkIn(SlotId slot, TimeRange range, int64_t in_order_from_ms) const {
-  Slab& slab = store_.slab(slot);
-  const uint16_t index = SeriesStore::IndexOf(slot);
-  const std::lock_guard lock(slab.mutex);
+bool Head::HasChunkIn(const Slab& slab, uint16_t index, TimeRange range,
+                      int64_t in_order_from_ms) const {
   const SeriesHot& hot = slab.hot[index];
   const int64_t from_ms = std::max(range.start_ms, in_order_from_ms);
   const auto wanted = [&](int64_t min_ms, int64_t max_ms) {
@@ -368,6 +366,11 @@ std::unique_ptr<storage::Querier> Head::OpenQuerier(TimeRange range) {
 uint64_t Head::symbol_bytes() const {
   const std::shared_lock lock(index_mutex_);
   return index_.symbol_bytes();
+}
+
+bool Head::HasTombstones() const {
+  const std::lock_guard lock(tombstones_mutex_);
+  return !tombstones_.empty();
 }
 
 std::vector<std::pair<int64_t, int64_t>> Head::TombstonesOf(uint64_t ref) const {

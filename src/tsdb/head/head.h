@@ -258,7 +258,10 @@ class Head {
   // What is in order is taken from `in_order_from_ms` on only: older times stand in blocks.
   bool CopySeries(SlotId slot, uint64_t ref, TimeRange range, int64_t in_order_from_ms,
                   const Isolation::Snapshot* snapshot, SeriesCopy* out) const;
-  bool HasChunkIn(SlotId slot, TimeRange range, int64_t in_order_from_ms) const;
+  // With the slab's mutex held.
+  bool HasChunkIn(const Slab& slab, uint16_t index, TimeRange range,
+                  int64_t in_order_from_ms) const;
+  bool HasTombstones() const;
   // With the slab's mutex held: writes the late samples in memory to files, and gives the
   // references of the chunks.
   Result<std::vector<uint64_t>> MapLateSamples(Slab& slab, uint16_t index, uint64_t ref);

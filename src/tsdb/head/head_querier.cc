@@ -1,6 +1,8 @@
 #include "tsdb/head/head_querier.h"
 
 #include <algorithm>
+#include <bit>
+#include <mutex>
 #include <utility>
 
 #include "storage/merge.h"
@@ -23,6 +25,10 @@ constexpr size_t kLabelsPerHold = 512;
 struct Found {
   SlotId slot;
   uint64_t ref;
+  // The newest sample, where the query wants nothing else and it was at hand.
+  bool has_latest = false;
+  double latest = 0;
+  int64_t latest_ms = 0;
 };
 
 // Drops the samples that a tombstone covers.
@@ -62,6 +68,34 @@ class HeadSeries : public Series {
   Labels labels_;
   HeadSeriesReader reader_;
 };
+
+// A series of whose samples only the newest is wanted, which lies in the head's arrays: no chunk is
+// copied or decoded.
+class LatestSeries : public Series {
+ public:
+  LatestSeries(Labels labels, int64_t timestamp_ms, double value)
+      : labels_(std::move(labels)), timestamp_ms_(timestamp_ms), value_(value) {}
+  const Labels& labels() const override { return labels_; }
+  Status Read(SampleColumns* out) const override {
+    out->AddFloat(timestamp_ms_, value_);
+    return {};
+  }
+
+ private:
+  Labels labels_;
+  int64_t timestamp_ms_;
+  double value_;
+};
+
+// Whether the newest sample of a series is a float that a reader sees and that lies in `range`.
+// With the slab's mutex held.
+bool LatestIsFloatIn(const SeriesHot& hot, TimeRange range, const Isolation::Snapshot& snapshot) {
+  const bool is_float = hot.encoding == ChunkEncoding::kXor || hot.encoding == ChunkEncoding::kXor2;
+  // Late samples may lie anywhere, also behind the newest in order.
+  return is_float && (hot.flags & (kHasSamples | kHistogramLast | kHasOutOfOrder)) == kHasSamples &&
+         hot.xor_state.last_ms >= range.start_ms && hot.xor_state.last_ms <= range.end_ms &&
+         !snapshot.Hides(hot.commit_id);
+}
 
 }  // namespace
 
@@ -104,8 +138,9 @@ Status HeadSeriesReader::Read(SampleColumns* out) const {
 // Series by reference, or by labels when they were all needed to sort.
 class HeadSeriesSet : public SeriesSet {
  public:
-  HeadSeriesSet(Head* head, std::vector<Found> found, const HeadSeriesReader::View& view)
-      : head_(head), found_(std::move(found)), view_(view) {}
+  HeadSeriesSet(Head* head, std::vector<Found> found, const HeadSeriesReader::View& view,
+                bool has_tombstones)
+      : head_(head), found_(std::move(found)), has_tombstones_(has_tombstones), view_(view) {}
 
   void Sort() {
     while (loaded_ < found_.size()) Load(&labels_);
@@ -144,9 +179,14 @@ class HeadSeriesSet : public SeriesSet {
       const size_t i = next_++;
       Labels& labels = labels_[i - first_];
       if (labels.empty()) continue;
+      const Found& found = found_[i];
+      if (found.has_latest) {
+        return std::make_unique<LatestSeries>(std::move(labels), found.latest_ms, found.latest);
+      }
       return std::make_unique<HeadSeries>(
-          std::move(labels), HeadSeriesReader(head_, found_[i].slot, found_[i].ref, view_,
-                                              head_->TombstonesOf(found_[i].ref)));
+          std::move(labels), HeadSeriesReader(head_, found.slot, found.ref, view_,
+                                              has_tombstones_ ? head_->TombstonesOf(found.ref)
+                                                              : std::vector<Interval>()));
     }
   }
 
@@ -163,6 +203,7 @@ class HeadSeriesSet : public SeriesSet {
 
   Head* head_;
   std::vector<Found> found_;
+  bool has_tombstones_;
   std::vector<Labels> labels_;  // Of found_[first_ .. loaded_).
   size_t first_ = 0;
   size_t loaded_ = 0;
@@ -205,11 +246,36 @@ Result<std::unique_ptr<SeriesSet>> HeadQuerier::Select(SeriesOrder order, const 
       if (slot != kNoSeries) found.push_back({slot, ref});
     }
   }
-  std::erase_if(
-      found, [&](const Found& f) { return !head_->HasChunkIn(f.slot, range, in_order_from_ms_); });
+  // Deletions of later than now need not show.
+  const bool has_tombstones = head_->HasTombstones();
+  {
+    // Neighbours in references mostly lie in one slab, which is then held for all of them.
+    const Slab* held = nullptr;
+    std::unique_lock<std::mutex> lock;
+    const bool latest = hints.latest_only && !has_tombstones;
+    const TimeRange in_order = {std::max(range.start_ms, in_order_from_ms_), range.end_ms};
+    std::erase_if(found, [&](Found& f) {
+      Slab& slab = head_->store_.slab(f.slot);
+      if (&slab != held) {
+        if (lock.owns_lock()) lock.unlock();
+        lock = std::unique_lock(slab.mutex);
+        held = &slab;
+      }
+      const uint16_t index = SeriesStore::IndexOf(f.slot);
+      const SeriesHot& hot = slab.hot[index];
+      if (latest && slab.cold[index].ref == f.ref && LatestIsFloatIn(hot, in_order, *snapshot_)) {
+        f.has_latest = true;
+        f.latest_ms = hot.xor_state.last_ms;
+        f.latest = std::bit_cast<double>(hot.xor_state.last_value_bits);
+        return false;
+      }
+      return !head_->HasChunkIn(slab, index, range, in_order_from_ms_);
+    });
+  }
   auto set = std::make_unique<HeadSeriesSet>(
       head_, std::move(found),
-      HeadSeriesReader::View{range, in_order_from_ms_, snapshot_, hints.histogram_stats});
+      HeadSeriesReader::View{range, in_order_from_ms_, snapshot_, hints.histogram_stats},
+      has_tombstones);
   if (order == SeriesOrder::kSorted) set->Sort();
   set->Truncate(hints.limit);
   return std::unique_ptr<SeriesSet>(std::move(set));

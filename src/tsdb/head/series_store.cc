@@ -157,10 +157,17 @@ void SeriesStore::Remove(SlotId slot, uint64_t hash) {
 }
 
 Labels SeriesStore::LabelsOf(const LabelIndex& index, SlotId slot) const {
-  std::vector<LabelView> views;
-  views.reserve(cold(slot).label_count);
-  for (const PairId pair : PairsOf(slot)) views.push_back(index.View(pair));
-  return Labels::FromSorted(views);
+  constexpr size_t kMostSeries = 32;
+  const std::span<const PairId> pairs = PairsOf(slot);
+  if (pairs.size() > kMostSeries) {
+    std::vector<LabelView> views;
+    views.reserve(pairs.size());
+    for (const PairId pair : pairs) views.push_back(index.View(pair));
+    return Labels::FromSorted(views);
+  }
+  LabelView views[kMostSeries];
+  for (size_t i = 0; i < pairs.size(); ++i) views[i] = index.View(pairs[i]);
+  return Labels::FromSorted(std::span<const LabelView>(views, pairs.size()));
 }
 
 std::vector<uint64_t> SeriesStore::AllRefs() const {
