@@ -159,8 +159,7 @@ Status Api::QueryRange(Call& call) {
                   "query resolution (?step=XX)");
   }
   const StatsLevel stats = ReadStats(form, call);
-  NARTHEX_TRY(promql::QueryOptions options,
-              ReadOptions(form, call, stats, options_.query_cost));
+  NARTHEX_TRY(promql::QueryOptions options, ReadOptions(form, call, stats, options_.query_cost));
   options.columns = true;
   const int64_t step_ms = std::max<int64_t>(*step_nanos / kNanosPerMilli, 1);
   Result<promql::QueryResult> result = storage_.engine->Range(

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "web/json_writer.h"
@@ -262,6 +263,60 @@ TEST(Notifications, TellSubscribersOfEveryChangeOnce) {
   EXPECT_THAT(seen, ElementsAre("first+", "second+", "first-"));
   EXPECT_EQ(NotificationJson({"a", 0, true}),
             R"({"text":"a","date":"1970-01-01T00:00:00Z","active":true})");
+}
+
+// Range results come as columns; the text is that of the same samples one by one.
+TEST(QueryJson, WritesColumnsLikeSamples) {
+  constexpr size_t kSteps = 2500;
+  promql::QueryResult samples;
+  promql::QueryResult columns;
+  samples.type = columns.type = promql::ValueType::kMatrix;
+  columns.start_ms = 1'767'225'600'500;
+  columns.step_ms = 15'250;
+  FloatHistogram histogram;
+  histogram.count = 3;
+  histogram.sum = 4.5;
+  histogram.positive_spans = {{0, 1}};
+  histogram.positive_buckets = {3};
+  const double values[] = {0,         -0.0,      1.5,  1e21,  -1e21,    1.0 / 3,
+                           123456789, 5e-324,    1e-7, -2e20, 1e15 + 1, 18446744073709551616.0,
+                           HUGE_VAL,  -HUGE_VAL, NAN};
+  for (int series = 0; series < 4; ++series) {
+    const Labels labels{{"__name__", "m"}, {"i", std::to_string(series)}};
+    promql::RangeSeries raw{.labels = labels, .samples = {}};
+    promql::StepColumn column(kSteps);
+    for (size_t step = 0; step < kSteps; ++step) {
+      if ((step + static_cast<size_t>(series)) % 7 == 0) continue;
+      const int64_t time = columns.start_ms + static_cast<int64_t>(step) * columns.step_ms;
+      if (series >= 2 && (series == 3 || step % 3 == 0)) {
+        auto shared = std::make_shared<const FloatHistogram>(histogram);
+        raw.samples.AddHistogram(time, shared);
+        column.SetHistogram(step, shared);
+      } else {
+        raw.samples.AddFloat(time, values[step % std::size(values)]);
+        column.Set(step, values[step % std::size(values)]);
+      }
+    }
+    samples.matrix.push_back(std::move(raw));
+    columns.columns.push_back({labels, std::move(column)});
+  }
+  for (const size_t limit : {size_t{0}, size_t{3}}) {
+    std::string texts[2];
+    bool cut[2] = {};
+    for (int i = 0; i < 2; ++i) {
+      const auto exchange = std::make_shared<FakeExchange>("GET", "/");
+      ResponseWriter writer(exchange, {}, ContentCoding::kIdentity);
+      EXPECT_TRUE(
+          WriteQueryResult(i == 0 ? samples : columns, limit, StatsLevel::kNone, writer, &cut[i])
+              .ok());
+      writer.Finish();
+      texts[i] = exchange->answer.body;
+    }
+    EXPECT_GT(texts[0].size(), 100'000U);
+    EXPECT_EQ(texts[0], texts[1]);
+    EXPECT_EQ(cut[0], limit != 0);
+    EXPECT_EQ(cut[1], limit != 0);
+  }
 }
 
 TEST(QueryJson, WritesEveryKindAndCutsAtTheLimit) {

@@ -221,6 +221,68 @@ TEST(HeadQuery, AReaderSeesCommitsWhole) {
   EXPECT_EQ(columns.timestamps_ms, std::vector<int64_t>{10});
 }
 
+// Whoever asks for the newest sample only gets the same one as by reading everything, whatever the
+// series went through: kinds, stale markers, late samples, deletions, commits that must not show.
+TEST(HeadQuery, TheNewestSampleIsTheSameByEveryWay) {
+  HeadOptions options;
+  options.out_of_order_window_ms = 1000;
+  Head head(options);
+  std::mt19937_64 random(7);
+  const auto series = [](int i) { return Labels{{"__name__", "m"}, {"i", std::to_string(i)}}; };
+  const auto newest = [](storage::Querier& querier, TimeRange range, bool latest_only) {
+    storage::SelectHints hints;
+    hints.start_ms = range.start_ms;
+    hints.end_ms = range.end_ms;
+    hints.latest_only = latest_only;
+    auto set = querier.Select(storage::SeriesOrder::kAny, hints, {});
+    std::map<Labels, std::string> found;
+    while (const auto one = (*set)->Next()) {
+      storage::SampleColumns columns;
+      EXPECT_TRUE(one->Read(&columns).ok());
+      if (columns.empty()) continue;
+      const size_t last = columns.size() - 1;
+      const FloatHistogram* h = columns.histogram(last);
+      found[one->labels()] =
+          fmt::format("{}={}", columns.timestamps_ms[last],
+                      h != nullptr ? h->ToString()
+                                   : std::to_string(std::bit_cast<uint64_t>(columns.values[last])));
+    }
+    return found;
+  };
+  std::unique_ptr<storage::Querier> early;
+  size_t compared = 0;
+  for (int64_t t = 1000; t < 40'000; t += 100) {
+    if (t == 20'000) early = head.OpenQuerier(kAllTime);
+    if (t == 30'000) {
+      ASSERT_TRUE(
+          head.Delete({25'000, 31'000}, std::vector<Matcher>{Matcher::Equal("i", "3")}).ok());
+    }
+    auto appender = head.NewAppender();
+    for (int i = 0; i < 8; ++i) {
+      if (random() % 4 == 0) continue;
+      const double v = random() % 9 == 0 ? StaleNan() : static_cast<double>(random() % 100);
+      const int64_t at = i == 5 && random() % 5 == 0 ? t - 350 : t;
+      if (i == 6 && random() % 2 == 0) {
+        (void)appender->AppendHistogram(0, series(i), at, OneBucket(t), {});
+      } else {
+        (void)appender->Append(0, series(i), at, v, {});
+      }
+    }
+    ASSERT_TRUE(appender->Commit().ok());
+    const auto now = head.OpenQuerier(kAllTime);
+    for (storage::Querier* querier : {now.get(), early.get()}) {
+      if (querier == nullptr) continue;
+      for (const TimeRange range : {TimeRange{t - 300, t}, TimeRange{t - 1000, t - 50},
+                                    TimeRange{19'000, 20'500}, TimeRange{t + 1, t + 300}}) {
+        const auto want = newest(*querier, range, false);
+        EXPECT_EQ(newest(*querier, range, true), want);
+        compared += want.size();
+      }
+    }
+  }
+  EXPECT_GT(compared, 5000U);
+}
+
 TEST(HeadQuery, Matchers) {
   Head head({});
   for (int i = 0; i < 60; ++i) {
