@@ -173,7 +173,7 @@ TEST(Router, AnswersLikeHttprouter) {
            Case{"GET", "/label/a%20b/values", "", 200, "", "", "name=a b"},
            // An escaped slash is a slash.
            Case{"GET", "/label/a%2Fb/values", "", 404, "", "", "404 page not found\n"},
-           Case{"GET", "/label/%zz/values", "", 400, "", "", "400 Bad Request\n"},
+           Case{"GET", "/label/%zz/values", "", 400, "", "", "400 Bad Request"},
            Case{"HEAD", "/label/x/values", "", 200, "", "", "name=x"},
            Case{"GET", "/label//values", "", 307, "Location", "/label/values",
                 "<a href=\"/label/values\">Temporary Redirect</a>.\n\n"},
