@@ -162,6 +162,7 @@ Status Server::OpenStorage(const Config& config) {
   options.start_timestamp_storage = features_.Has("st-storage");
   options.histogram_start_timestamps =
       features_.Has("histograms-st-encoding") || features_.Has("st-storage");
+  options.snapshot_on_shutdown = features_.Has("memory-snapshot-on-shutdown");
   options.delay_compact_file = options_.delay_compact_file;
   options.replay_progress = replay_;
   LOG_INFO("Starting TSDB ...");

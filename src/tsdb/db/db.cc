@@ -113,6 +113,7 @@ Status Db::Impl::OpenHead() {
   head_options.samples_per_chunk = options.samples_per_chunk;
   head_options.start_timestamp_storage = options.start_timestamp_storage;
   head_options.histogram_start_timestamps = options.histogram_start_timestamps;
+  head_options.load_snapshot = options.snapshot_on_shutdown;
   head_options.xor2 = reloadable.float_encoding == FloatEncoding::kXor2;
   head_options.exemplars_max = reloadable.exemplars_max;
   head_options.file_system = &files;
@@ -174,6 +175,7 @@ Status Db::Impl::Open() {
   blocks = std::make_unique<BlockList>(files, options.path, [this] { return HeadBytes(); });
   NARTHEX_RETURN_IF_ERROR(blocks->Reload(Limits()));
   NARTHEX_RETURN_IF_ERROR(ReplayHead());
+  replayed = true;
   if (options.background) background = std::thread([this] { RunBackground(); });
   return {};
 }
@@ -222,6 +224,7 @@ Status Db::Impl::Close() {
   if (head != nullptr) keep_first(head->Close());
   if (wal != nullptr) keep_first(wal->Close());
   if (wbl != nullptr) keep_first(wbl->Close());
+  if (replayed && options.snapshot_on_shutdown && result.ok()) keep_first(head->WriteSnapshot());
   lock.reset();
   return result;
 }

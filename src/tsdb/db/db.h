@@ -66,6 +66,7 @@ struct DbOptions {
   bool native_histograms = true;
   bool start_timestamp_storage = false;     // Feature st-storage: V2 records, XOR2 and ST chunks.
   bool histogram_start_timestamps = false;  // Feature histograms-st-encoding.
+  bool snapshot_on_shutdown = false;        // Feature memory-snapshot-on-shutdown.
   // Path of a shipper's list of uploaded blocks; level-1 blocks not in it are not compacted.
   std::string delay_compact_file;
 

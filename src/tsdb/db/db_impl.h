@@ -81,6 +81,7 @@ struct Db::Impl {
   bool stopping = false;
   bool woken = false;
   bool compaction_wanted = false;  // Told by a commit.
+  bool replayed = false;           // The head is whole: it may be put into a snapshot.
   bool closed = false;
   std::thread background;
 };

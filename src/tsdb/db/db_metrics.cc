@@ -127,6 +127,8 @@ void CollectHead(const Head& head, Collector& out) {
               "Total number of checkpoint deletions attempted.");
   out.Counter("checkpoint_deletions_failed_total", c.checkpoint_deletions_failed.load(),
               "Total number of checkpoint deletions that failed.");
+  out.Counter("snapshot_replay_error_total", c.snapshot_replay_errors.load(),
+              "Total number snapshot replays that failed.");
   out.Counter("mmap_chunk_corruptions_total", c.mapped_chunk_corruptions.load(),
               "Total number of memory-mapped chunk corruptions.");
   out.Counter("mmap_chunks_total", c.chunks_mapped.load(),

@@ -171,6 +171,23 @@ std::vector<storage::SeriesExemplars> ExemplarStore::Select(
   return result;
 }
 
+void ExemplarStore::Clear() {
+  const std::lock_guard lock(mutex_);
+  slots_.clear();
+  series_.clear();
+  next_ = 0;
+}
+
+void ExemplarStore::ForEach(
+    const std::function<void(const Labels&, const Exemplar&)>& visit) const {
+  const std::lock_guard lock(mutex_);
+  const size_t first = slots_.size() < max_ ? 0 : next_;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& slot = slots_[(first + i) % slots_.size()];
+    if (slot.series != nullptr) visit(slot.series->labels, slot.exemplar);
+  }
+}
+
 ExemplarStore::Stats ExemplarStore::stats() const {
   const std::lock_guard lock(mutex_);
   Stats stats;

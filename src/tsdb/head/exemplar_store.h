@@ -47,6 +47,9 @@ class ExemplarStore {
   // Keeps what fits, dropping what came in first.
   void Resize(int64_t exemplars_max);
   void SetOutOfOrderWindow(int64_t window_ms);
+  void Clear();
+  // Calls visit(series, exemplar), in order of arrival.
+  void ForEach(const std::function<void(const Labels&, const Exemplar&)>& visit) const;
 
   std::vector<storage::SeriesExemplars> Select(
       TimeRange range, const std::vector<std::vector<Matcher>>& matcher_sets) const;

@@ -56,6 +56,8 @@ struct HeadOptions {
   int64_t out_of_order_window_ms = 0;
   int64_t exemplars_max = 0;
   size_t replay_threads = 2;
+  // Start from a chunk snapshot if there is one; see WriteSnapshot.
+  bool load_snapshot = false;
   FileSystem* file_system = nullptr;
   Wal* wal = nullptr;  // Owned by the database; null: nothing is durable.
   Wal* wbl = nullptr;
@@ -94,6 +96,7 @@ struct HeadCounters {
   std::atomic<uint64_t> checkpoints_created{0}, checkpoints_failed{0};
   std::atomic<uint64_t> checkpoints_deleted{0}, checkpoint_deletions_failed{0};
   std::atomic<uint64_t> mapped_chunk_corruptions{0};
+  std::atomic<uint64_t> snapshot_replay_errors{0};
   std::atomic<uint64_t> unknown_refs_samples{0}, unknown_refs_histograms{0};
   std::atomic<uint64_t> unknown_refs_exemplars{0}, unknown_refs_metadata{0};
   std::atomic<uint64_t> unknown_refs_tombstones{0}, unknown_refs_series{0};
@@ -140,6 +143,8 @@ class Head {
 
   // Maps what is full and closes the chunk files. Nothing is appended afterwards.
   Status Close();
+  // After Close, and after the WAL was closed: writes the open chunks beside it, for a quick start.
+  Status WriteSnapshot();
   // Writes full chunks to chunks_head and frees their memory.
   Status MapFullChunks();
   // Lets go of samples before `mint_ms`, which a block holds. Waits for readers of them.
@@ -292,6 +297,7 @@ class Head {
     uint32_t smallest_file = UINT32_MAX;
   };
   Status MapFullChunksLocked();
+  Status WriteSnapshotRecords(Wal* log) const;
   Status TruncateWalLocked(int64_t mint_ms);
   Status CollectGarbage();
   GcResult DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty);

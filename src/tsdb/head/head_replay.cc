@@ -13,8 +13,6 @@
 namespace narthex::tsdb {
 namespace {
 
-// Full chunks go to files while the log is read, so that a long log fits into memory.
-constexpr uint64_t kPendingBytesMax = 64 << 20;
 constexpr std::pair<int64_t, int64_t> kEverything{INT64_MIN, INT64_MAX};
 
 }  // namespace
@@ -124,7 +122,10 @@ SlotId HeadReplay::SlotForSeries(const LoadedSeries& series, bool* is_new) {
   for_each_label([&](size_t i, const LabelView& label, std::string_view bytes) {
     if (i == hints_.size()) hints_.push_back({});
     Hint& hint = hints_[i];
-    if (hint.bytes != bytes) hint = {bytes, index.Intern(label.name, label.value, kNoId)};
+    if (hint.bytes != bytes) {
+      hint.bytes = bytes;
+      hint.pair = index.Intern(label.name, label.value, kNoId);
+    }
     pairs_.push_back(hint.pair);
     return true;
   });
@@ -132,25 +133,29 @@ SlotId HeadReplay::SlotForSeries(const LoadedSeries& series, bool* is_new) {
 }
 
 void HeadReplay::OnSeries(const LoadedRecord& record) {
-  hints_.clear();  // They point into the record before.
+  hints_.clear();  // What they name may be gone since the record before.
   const std::unique_lock lock(head_.index_mutex_);
-  for (const LoadedSeries& s : record.series) {
-    if (head_.last_ref_.load(std::memory_order_relaxed) < s.ref) {
-      head_.last_ref_.store(s.ref, std::memory_order_relaxed);
-    }
-    bool is_new = false;
-    const SlotId slot = SlotForSeries(s, &is_new);
-    if (!is_new) {
-      if (const uint64_t known = head_.store_.cold(slot).ref; known != s.ref) {
-        if (aliases_.emplace(s.ref, known).second) {
-          head_.store_.AddAlias(s.ref, slot);
-          head_.aliases_[known].push_back(s.ref);
-        }
+  for (const LoadedSeries& s : record.series) OnOneSeries(s);
+}
+
+// With index_mutex_ held.
+SlotId HeadReplay::OnOneSeries(const LoadedSeries& s) {
+  if (head_.last_ref_.load(std::memory_order_relaxed) < s.ref) {
+    head_.last_ref_.store(s.ref, std::memory_order_relaxed);
+  }
+  bool is_new = false;
+  const SlotId slot = SlotForSeries(s, &is_new);
+  if (!is_new) {
+    if (const uint64_t known = head_.store_.cold(slot).ref; known != s.ref) {
+      if (aliases_.emplace(s.ref, known).second) {
+        head_.store_.AddAlias(s.ref, slot);
+        head_.aliases_[known].push_back(s.ref);
       }
     }
-    if (!mapped_.empty()) AttachMapped(slot, s.ref, is_new);
-    if (!mapped_late_.empty()) AttachLate(slot, s.ref);
   }
+  if (!mapped_.empty()) AttachMapped(slot, s.ref, is_new);
+  if (!mapped_late_.empty()) AttachLate(slot, s.ref);
+  return slot;
 }
 
 // Two threads, of which each adds to its half of the pairs.
@@ -327,7 +332,7 @@ Status HeadReplay::ReadSegments(WalReader& reader, std::optional<WalCorruption>*
       (*corruption)->reason = status.message();
       return status;
     }
-    if (head_.pending_bytes_.load(std::memory_order_relaxed) > kPendingBytesMax) {
+    if (head_.pending_bytes_.load(std::memory_order_relaxed) > kReplayPendingBytesMax) {
       NARTHEX_RETURN_IF_ERROR(head_.MapFullChunksLocked());
     }
   }
@@ -370,6 +375,7 @@ Status HeadReplay::LoadMappedChunks() {
   if (status.code() != ErrorCode::kCorruption) return status;
   // The WAL still has what stood in the damaged file and behind it.
   head_.counters_.mapped_chunk_corruptions.fetch_add(1, std::memory_order_relaxed);
+  mapped_damaged_ = true;
   LOG_ERROR("Loading on-disk chunks failed", {"err", status.message()});
   LOG_INFO("Deleting mmapped chunk files");
   NARTHEX_RETURN_IF_ERROR(head_.head_chunks_->DeleteFrom(damage.has_value() ? damage->file : 1));
@@ -402,15 +408,22 @@ Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
   LOG_INFO("On-disk memory mappable chunks replay completed",
            {"duration", FormatGoDuration(mapped_at - start)});
 
-  LOG_INFO("Replaying WAL, this may take a while");
-  NARTHEX_TRY(const std::optional<CheckpointInfo> checkpoint, FindLastCheckpoint(files, directory));
   NARTHEX_TRY(const std::vector<WalSegment> segments, ListWalSegments(files, directory));
   const int last = segments.empty() ? -1 : segments.back().index;
+  std::optional<WalPosition> snapshot;
+  // What stood in damaged files is only in the log.
+  if (head_.options_.load_snapshot && !mapped_damaged_) {
+    NARTHEX_RETURN_IF_ERROR(LoadSnapshot(last, &snapshot));
+  }
+  const int64_t snapshot_at = MonotonicNanos();
+
+  LOG_INFO("Replaying WAL, this may take a while");
+  NARTHEX_TRY(const std::optional<CheckpointInfo> checkpoint, FindLastCheckpoint(files, directory));
   int first = segments.empty() ? 0 : segments.front().index;
   const auto progress = [&](int64_t current) {
     if (head_.options_.on_replay_progress) head_.options_.on_replay_progress(first, last, current);
   };
-  if (checkpoint.has_value()) {
+  if (checkpoint.has_value() && (!snapshot.has_value() || checkpoint->index >= snapshot->segment)) {
     first = checkpoint->index;
     progress(first);
     NARTHEX_TRY(WalReader reader, OpenWalReader(files, checkpoint->path));
@@ -424,11 +437,13 @@ Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
     LOG_INFO("WAL checkpoint loaded");
   }
   const int64_t checkpoint_at = MonotonicNanos();
+  if (snapshot.has_value()) first = std::max(first, snapshot->segment);
   Status status;
   for (const WalSegment& segment : segments) {
     if (segment.index < first) continue;
     const int64_t segment_start = MonotonicNanos();
-    WalReader reader(files, {segment});
+    const bool in_snapshot = snapshot.has_value() && segment.index == snapshot->segment;
+    WalReader reader(files, {segment}, in_snapshot ? snapshot->offset : 0);
     std::optional<WalCorruption> damage;
     status = ReadSegments(reader, &damage);
     if (!status.ok()) {
@@ -467,10 +482,10 @@ Status HeadReplay::Run(std::optional<WalCorruption>* corruption) {
   head_.counters_.replay_nanos.store(end - start, std::memory_order_relaxed);
   if (status.ok()) {
     LOG_INFO("WAL replay completed",
-             {"checkpoint_replay_duration", FormatGoDuration(checkpoint_at - mapped_at)},
+             {"checkpoint_replay_duration", FormatGoDuration(checkpoint_at - snapshot_at)},
              {"wal_replay_duration", FormatGoDuration(wal_at - checkpoint_at)},
              {"wbl_replay_duration", FormatGoDuration(end - wal_at)},
-             {"chunk_snapshot_load_duration", FormatGoDuration(0)},
+             {"chunk_snapshot_load_duration", FormatGoDuration(snapshot_at - mapped_at)},
              {"mmap_chunk_replay_duration", FormatGoDuration(mapped_at - start)},
              {"total_replay_duration", FormatGoDuration(end - start)});
   }

@@ -31,6 +31,9 @@
 
 namespace narthex::tsdb {
 
+// Full chunks go to files while the log is read, so that a long log fits into memory.
+inline constexpr uint64_t kReplayPendingBytesMax = 64 << 20;
+
 class HeadReplay {
  public:
   explicit HeadReplay(Head* head);
@@ -69,17 +72,25 @@ class HeadReplay {
   };
   enum class Kind : uint8_t { kNone, kFloat, kHistogram, kFloatHistogram };
 
+  // Head chunk files that were damaged are taken away.
   Status LoadMappedChunks();
+  // chunk_snapshot.h. `position`: the log is needed from there on only.
+  Status LoadSnapshot(int last_segment, std::optional<WalPosition>* position);
+  Status ReadSnapshot(const std::string& path);
+  void RestoreChunk(SlotId slot, const SnapshotSeries& series);
+  Status RestoreExemplars(std::string_view record);
+  void ForgetLoaded();
   Status ReadSegments(WalReader& reader, std::optional<WalCorruption>* corruption);
   Status Dispatch(LoadedRecord& record);
   void OnSeries(const LoadedRecord& record);
+  SlotId OnOneSeries(const LoadedSeries& series);
   void OnSamples(const LoadedRecord& record);
   template <typename H>
   void OnHistograms(std::vector<WalHistogramOf<H>>& samples);
   Status OnTombstones(std::string_view record);
   Status OnExemplars(std::string_view record);
   Status OnMetadata(std::string_view record);
-  // Finds or makes the series. Views into `record` stay as hints until the next record.
+  // Finds or makes the series.
   SlotId SlotForSeries(const LoadedSeries& series, bool* is_new);
   SlotId InsertSeries(uint64_t ref, uint64_t hash);
   void BuildPostings();
@@ -115,12 +126,13 @@ class HeadReplay {
   HashMap<uint64_t, uint8_t> unknown_;
   // Labels of the series before, by position: neighbours share most of them.
   struct Hint {
-    std::string_view bytes;
+    std::string bytes;  // A copy: snapshots have a record for each series.
     PairId pair;
   };
   std::vector<Hint> hints_;
   std::vector<PairId> pairs_;
   bool evicted_ = false;
+  bool mapped_damaged_ = false;
   std::vector<WalSample> samples_;
   std::vector<WalHistogram> histograms_;
   std::vector<WalFloatHistogram> float_histograms_;

@@ -10,6 +10,9 @@ namespace {
 constexpr size_t kBatchBytes = 256 << 10;
 constexpr size_t kBatchRecords = 512;
 constexpr size_t kBatchesQueued = 8;
+constexpr size_t kQueuedBytesMax = 32 << 20;
+// The memory of a batch with a giant record is not kept.
+constexpr size_t kSpareBytesMax = 4 << 20;
 // Both encodings of a label set write a length below this as one byte.
 constexpr uint8_t kPlainLengthEnd = 0x80;
 
@@ -38,7 +41,8 @@ LoadedSeries LoadSeries(const WalSeries& series) {
   return loaded;
 }
 
-ReplayLoader::ReplayLoader(WalReader* reader) : reader_(reader), thread_([this] { Run(); }) {}
+ReplayLoader::ReplayLoader(WalReader* reader, Records records)
+    : reader_(reader), records_(records), thread_([this] { Run(); }) {}
 
 ReplayLoader::~ReplayLoader() {
   {
@@ -47,6 +51,30 @@ ReplayLoader::~ReplayLoader() {
   }
   changed_.notify_all();
   thread_.join();
+}
+
+void ReplayLoader::LoadSnapshotRecord(LoadedRecord* record) {
+  record->type = RecordType::kUnknown;
+  record->series.clear();
+  if (record->bytes.empty()) {
+    record->status = Status(ErrorCode::kCorruption, "empty snapshot record");
+    return;
+  }
+  const auto type = static_cast<uint8_t>(record->bytes[0]);
+  switch (static_cast<SnapshotRecordType>(type)) {
+    case SnapshotRecordType::kSeries:
+      record->status = DecodeSnapshotSeries(record->bytes, &record->snapshot)
+                           .WithPrefix("decode series record: ");
+      if (record->status.ok()) {
+        record->series.push_back(LoadSeries({record->snapshot.ref, record->snapshot.labels}));
+      }
+      break;
+    case SnapshotRecordType::kTombstones:
+    case SnapshotRecordType::kExemplars: break;
+    default:
+      record->status = MakeError(ErrorCode::kCorruption, "unsupported snapshot record type 0b{:b}",
+                                 unsigned{type});
+  }
 }
 
 void ReplayLoader::Load(LoadedRecord* record) {
@@ -58,9 +86,10 @@ void ReplayLoader::Load(LoadedRecord* record) {
   record->begin_offset = offset_;
   offset_ = reader_->offset();
   record->bytes = reader_->TakeRecord(&record->buffer);
-  record->type = TypeOfRecord(record->bytes);
   record->status = {};
   record->skipped_schemas = 0;
+  if (records_ == Records::kSnapshot) return LoadSnapshotRecord(record);
+  record->type = TypeOfRecord(record->bytes);
   switch (record->type) {
     case RecordType::kSeries:
       series_.clear();
@@ -98,8 +127,12 @@ void ReplayLoader::Load(LoadedRecord* record) {
 // False: nobody wants more.
 bool ReplayLoader::Hand(std::unique_ptr<Batch> batch) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || queue_.size() < kBatchesQueued; });
+  changed_.wait(lock, [&] {
+    return stopping_ || queue_.empty() ||
+           (queue_.size() < kBatchesQueued && queued_bytes_ < kQueuedBytesMax);
+  });
   if (stopping_) return false;
+  queued_bytes_ += batch->bytes;
   queue_.push_back(std::move(batch));
   lock.unlock();
   changed_.notify_all();
@@ -131,6 +164,7 @@ void ReplayLoader::Run() {
       if (!record->status.ok()) more = false;
       if (!more) break;
     }
+    batch->bytes = bytes;
     if (!Hand(std::move(batch))) return;
   }
   {
@@ -143,12 +177,16 @@ void ReplayLoader::Run() {
 LoadedRecord* ReplayLoader::Next() {
   while (current_ == nullptr || next_ == current_->count) {
     std::unique_lock lock(mutex_);
-    if (current_ != nullptr) spare_.push_back(std::move(current_));
+    if (current_ != nullptr && current_->bytes < kSpareBytesMax) {
+      spare_.push_back(std::move(current_));
+    }
+    current_.reset();
     changed_.notify_all();
     changed_.wait(lock, [&] { return done_ || !queue_.empty(); });
     if (queue_.empty()) return nullptr;
     current_ = std::move(queue_.front());
     queue_.pop_front();
+    queued_bytes_ -= current_->bytes;
     next_ = 0;
     lock.unlock();
     changed_.notify_all();

@@ -2,7 +2,8 @@
 // decompressed and taken apart as far as that needs no head, so that the replaying thread only
 // finds series and hands samples out.
 //
-//   WalReader -> [batch of records] -> [batch] -> ... -> Next()        at most kBatchesQueued
+//   WalReader -> [batch of records] -> [batch] -> ... -> Next()        at most kBatchesQueued,
+//                                                                      about kQueuedBytesMax
 //
 // Records are handed over in batches of about kBatchBytes: a log of small commits would otherwise
 // spend its time on waking threads. Memory goes around and is used again.
@@ -20,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "tsdb/head/chunk_snapshot.h"
 #include "tsdb/wal/records.h"
 #include "tsdb/wal/wal.h"
 #include "util/status.h"
@@ -47,13 +49,15 @@ struct LoadedRecord {
   std::vector<WalHistogram> histograms;
   std::vector<WalFloatHistogram> float_histograms;
   size_t skipped_schemas = 0;
+  SnapshotSeries snapshot;  // Only of a chunk snapshot.
   std::string buffer;
 };
 
 class ReplayLoader {
  public:
+  enum class Records : uint8_t { kWal, kSnapshot };
   // `reader` is used from the loader's thread until Next gave null or the loader is destroyed.
-  explicit ReplayLoader(WalReader* reader);
+  explicit ReplayLoader(WalReader* reader, Records records = Records::kWal);
   ~ReplayLoader();
   ReplayLoader(const ReplayLoader&) = delete;
   ReplayLoader& operator=(const ReplayLoader&) = delete;
@@ -65,12 +69,15 @@ class ReplayLoader {
   struct Batch {
     std::vector<std::unique_ptr<LoadedRecord>> records;
     size_t count = 0;
+    size_t bytes = 0;
   };
   void Run();
   void Load(LoadedRecord* record);
+  void LoadSnapshotRecord(LoadedRecord* record);
   bool Hand(std::unique_ptr<Batch> batch);
 
   WalReader* reader_;
+  const Records records_;
   uint64_t offset_ = 0;
   int segment_ = -1;
   std::vector<WalSeries> series_;
@@ -79,6 +86,7 @@ class ReplayLoader {
   std::condition_variable changed_;
   std::deque<std::unique_ptr<Batch>> queue_;
   std::vector<std::unique_ptr<Batch>> spare_;
+  size_t queued_bytes_ = 0;  // Of the records in queue_.
   bool done_ = false;
   bool stopping_ = false;
 
