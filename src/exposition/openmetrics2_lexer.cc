@@ -1,5 +1,6 @@
 #include "exposition/openmetrics2_lexer.h"
 
+#include <algorithm>
 #include <array>
 
 #include "exposition/scan.h"
@@ -48,6 +49,12 @@ char OpenMetrics2Lexer::Advance() {
   return body_[at_];
 }
 
+void OpenMetrics2Lexer::PassName(CharClass rest) {
+  do {
+    ++at_;
+  } while (at_ < body_.size() && IsA(body_[at_], rest));
+}
+
 Token OpenMetrics2Lexer::Accept(Token token, State next) {
   state_ = next;
   return token;
@@ -67,6 +74,13 @@ Token OpenMetrics2Lexer::Keyword(std::string_view rest, Token token) {
 
 Token OpenMetrics2Lexer::Quoted(bool newlines, Token token, State next) {
   for (;;) {
+    // Most texts are plain; the loop below is for the character after that.
+    size_t plain = at_ + 1;
+    while (plain < body_.size() && body_[plain] != '"' && body_[plain] != '\\' &&
+           body_[plain] != '\n' && body_[plain] != '\0') {
+      ++plain;
+    }
+    at_ = plain - 1;
     char c = Advance();
     if (c == '"') return AcceptOne(token, next);
     if (c == '\n' && !newlines) return Token::kInvalid;
@@ -85,8 +99,7 @@ Token OpenMetrics2Lexer::Labels(char c, bool newlines, State here, State after_e
   if (c == '=') return AcceptOne(Token::kEqual, after_equal);
   if (c == '}') return AcceptOne(Token::kBraceClose, after_brace);
   if (!IsA(c, kLabelStart)) return Token::kInvalid;
-  while (IsA(Advance(), kLabelChar)) {
-  }
+  PassName(kLabelChar);
   return Accept(Token::kLabelName, here);
 }
 
@@ -112,17 +125,15 @@ Token OpenMetrics2Lexer::LexInit(char c) {
   }
   if (c == '{') return AcceptOne(Token::kBraceOpen, State::kLabels);
   if (!IsA(c, kMetricStart)) return Token::kInvalid;
-  while (IsA(Advance(), kMetricChar)) {
-  }
+  PassName(kMetricChar);
   return Accept(Token::kMetricName, State::kValue);
 }
 
 Token OpenMetrics2Lexer::LexMetaText(char c) {
   if (c != ' ') return Token::kInvalid;
-  do {
-    c = Advance();
-  } while (c != '\n' && c != '\0');
-  return c == '\n' ? AcceptOne(Token::kText, State::kInit) : Token::kInvalid;
+  // NUL bytes belong to the text.
+  at_ = std::min(body_.find('\n', at_ + 1), body_.size());
+  return at_ < body_.size() ? AcceptOne(Token::kText, State::kInit) : Token::kInvalid;
 }
 
 Token OpenMetrics2Lexer::LexValue(char c) {
@@ -204,8 +215,7 @@ Token OpenMetrics2Lexer::Next() {
     case State::kMetaName:
       if (c == '"') return Quoted(/*newlines=*/true, Token::kMetricName, State::kMetaText);
       if (!IsA(c, kMetricStart)) return Token::kInvalid;
-      while (IsA(Advance(), kMetricChar)) {
-      }
+      PassName(kMetricChar);
       return Accept(Token::kMetricName, State::kMetaText);
     case State::kMetaText: return LexMetaText(c);
     case State::kLabels:

@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "exposition/scan.h"
 #include "exposition/series_text.h"
 
 namespace narthex::exposition {
@@ -18,6 +19,12 @@ class OpenMetrics2Lexer {
   size_t start() const { return start_; }
   std::string_view token_text() const { return body_.substr(start_, at_ - start_); }
   Token Next();
+  bool between_lines() const { return state_ == State::kInit; }
+  // Continues at the start of a line.
+  void MoveTo(size_t position) {
+    at_ = position;
+    state_ = State::kInit;
+  }
 
  private:
   enum class State : uint8_t {
@@ -36,6 +43,8 @@ class OpenMetrics2Lexer {
     kCompositeValue,
   };
   char Advance();
+  // Passes characters of a name, in states that skip nothing.
+  void PassName(CharClass rest);
   Token Accept(Token token, State next);
   Token AcceptOne(Token token, State next);
   Token Keyword(std::string_view rest, Token token);

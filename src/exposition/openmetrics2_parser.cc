@@ -9,7 +9,9 @@
 #include "exposition/openmetrics2_composite.h"
 #include "exposition/openmetrics2_lexer.h"
 #include "exposition/parser.h"
+#include "exposition/scan.h"
 #include "model/float_histogram_ops.h"
+#include "util/hash.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 
@@ -130,6 +132,51 @@ class OpenMetrics2Parser final : public Parser {
   }
 
   int64_t StartTimestampMs() override { return start_ms_; }
+
+  // Plain lines of the family at hand: a value, perhaps a start timestamp. Types with rules for
+  // values, timestamps and exemplars are read in full.
+  bool TakeKnownSeries(size_t length, uint64_t hash) override {
+    if (given_flat_ < flat_.size() || !lexer_.between_lines()) return false;
+    if (type_ != MetricType::kGauge && type_ != MetricType::kCounter) return false;
+    const std::string_view body = lexer_.body();
+    const std::string_view rest = body.substr(lexer_.at());
+    const std::string_view family = current_family_;
+    if (length + 2 >= rest.size() || rest[length] != ' ' || length < family.size() ||
+        !rest.starts_with(family) || (length > family.size() && rest[family.size()] != '{')) {
+      return false;
+    }
+    if (FastHash64(rest.substr(0, length)) != hash) return false;
+    const char* begin = rest.data() + length + 1;
+    const char* end = body.data() + body.size();
+    double value = 0;
+    const char* stop = ScanPlainNumber(begin, end, &value);
+    if (stop == nullptr || stop >= end || (*stop != '\n' && *stop != ' ')) {
+      stop = begin;
+      while (stop < end && *stop != ' ' && *stop != '\n' && *stop != '\0') ++stop;
+      if (stop == begin || stop >= end) return false;
+      const Result<double> parsed =
+          ParseSampleValue(std::string_view(begin, static_cast<size_t>(stop - begin)));
+      if (!parsed.ok() || std::isnan(*parsed)) return false;
+      value = *parsed;
+    }
+    double start_seconds = 0;
+    constexpr std::string_view kStart = " st@";
+    if (std::string_view(stop, static_cast<size_t>(end - stop)).starts_with(kStart)) {
+      stop = ScanPlainNumber(stop + kStart.size(), end, &start_seconds);
+    }
+    if (stop == nullptr || stop >= end || *stop != '\n') return false;
+    flat_.clear();
+    given_flat_ = 0;
+    exemplars_.clear();
+    exemplar_labels_.clear();
+    next_exemplar_ = 0;
+    start_ms_ = SecondsToMillis(start_seconds);
+    series_ = rest.substr(0, length);
+    value_ = value;
+    has_timestamp_ = false;
+    lexer_.MoveTo(static_cast<size_t>(stop + 1 - body.data()));
+    return true;
+  }
 
  private:
   // A series that a composite value stands for.
@@ -260,23 +307,23 @@ class OpenMetrics2Parser final : public Parser {
   }
 
   Status CheckPlainValue() const {
-    const std::string where = " while parsing: " + LineSoFar();
+    const auto where = [&] { return " while parsing: " + LineSoFar(); };
     switch (type_) {
       case MetricType::kCounter:
         if (!std::isnan(value_)) return {};
-        return Invalid("counter sample value must not be NaN" + where);
+        return Invalid("counter sample value must not be NaN" + where());
       case MetricType::kHistogram:
       case MetricType::kGaugeHistogram:
       case MetricType::kSummary:
         return Invalid("composite value required for metric type " +
-                       GoQuote(MetricTypeName(type_)) + where);
+                       GoQuote(MetricTypeName(type_)) + where());
       case MetricType::kInfo:
         if (value_ == 1) return {};
-        return Invalid("info sample value must be 1, got " + FormatFloatG(value_) + where);
+        return Invalid("info sample value must be 1, got " + FormatFloatG(value_) + where());
       case MetricType::kStateset: {
         if (value_ != 0 && value_ != 1) {
           return Invalid("stateset sample value must be 0 or 1, got " + FormatFloatG(value_) +
-                         where);
+                         where());
         }
         for (size_t i = 0; i + 1 < parts_.labels.size(); i += 2) {
           const Slice& label = parts_.labels[i];
@@ -285,7 +332,7 @@ class OpenMetrics2Parser final : public Parser {
           }
         }
         return Invalid("stateset sample must have a label matching the metric family name " +
-                       GoQuote(current_family_) + where);
+                       GoQuote(current_family_) + where());
       }
       default: return {};
     }
