@@ -69,6 +69,33 @@ class BodyBuffers {
   std::vector<std::string> free_;
 };
 
+// Handles between two transfers: a new one costs more to build than to set up again. On the
+// client's thread only.
+class EasyHandles {
+ public:
+  ~EasyHandles() {
+    for (CURL* easy : free_) curl_easy_cleanup(easy);
+  }
+  CURL* Take() {
+    if (free_.empty()) return curl_easy_init();
+    CURL* easy = free_.back();
+    free_.pop_back();
+    return easy;
+  }
+  void Give(CURL* easy) {
+    if (free_.size() >= kHandlesMax) {
+      curl_easy_cleanup(easy);
+      return;
+    }
+    curl_easy_reset(easy);
+    free_.push_back(easy);
+  }
+
+ private:
+  static constexpr size_t kHandlesMax = 16;
+  std::vector<CURL*> free_;
+};
+
 // One request in flight; owned by the client, touched by its thread alone.
 struct Transfer {
   HttpClient::RequestId id = 0;
@@ -76,6 +103,7 @@ struct Transfer {
   HttpClient::Callback done;
   HttpClientResponse response;
   BodyBuffers* buffers = nullptr;
+  EasyHandles* handles = nullptr;
   size_t content_bytes = 0;  // As the answer claims, within a bound.
   CURL* easy = nullptr;
   curl_slist* header_list = nullptr;
@@ -92,7 +120,7 @@ struct Transfer {
   ~Transfer() {
     curl_slist_free_all(header_list);
     curl_slist_free_all(proxy_header_list);
-    if (easy != nullptr) curl_easy_cleanup(easy);
+    if (easy != nullptr) handles->Give(easy);
   }
 };
 
@@ -325,7 +353,7 @@ Status ApplyOptions(const HttpClientOptions& options, Transfer* transfer,
 }
 
 Status Prepare(Transfer* transfer) {
-  CURL* easy = transfer->easy = curl_easy_init();
+  CURL* easy = transfer->easy = transfer->handles->Take();
   if (easy == nullptr) return Status(ErrorCode::kInternal, "cannot create an HTTP transfer");
   const HttpClientRequest& request = transfer->request;
   static const HttpClientOptions defaults;
@@ -416,7 +444,8 @@ struct HttpClient::Impl {
   bool stopping = false;
   std::atomic<RequestId> last_id{0};
 
-  // On the thread only.
+  // On the thread only. Transfers give their handles back, so they go first.
+  EasyHandles handles;
   std::unordered_map<RequestId, std::unique_ptr<Transfer>> active;
 
   void Complete(std::unique_ptr<Transfer> transfer, CURLcode code) {
@@ -529,6 +558,7 @@ HttpClient::RequestId HttpClient::Fetch(HttpClientRequest request, Callback done
   const RequestId id = ++impl_->last_id;
   transfer->id = id;
   transfer->buffers = &impl_->buffers;
+  transfer->handles = &impl_->handles;
   transfer->request = std::move(request);
   transfer->done = std::move(done);
   {
