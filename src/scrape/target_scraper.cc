@@ -377,10 +377,10 @@ Status TargetScraper::HandleNewSeries(Page& page, Entry entry, uint64_t hash, ui
     cache_.Add(hash, length).Set(SeriesEntry::kDropped, true);
     return {};
   }
-  ++page.outcome.post_relabel;
   SeriesRef ref = 0;
   bool added = false;
   NARTHEX_RETURN_IF_ERROR(AppendSample(page, entry, *labels, &ref, hash, &added));
+  ++page.outcome.post_relabel;  // Not the sample that ends the scrape.
   if (!added) return {};
   SeriesEntry& fresh = cache_.Add(hash, length);
   fresh.ref = ref;
@@ -394,10 +394,10 @@ Status TargetScraper::HandleNewSeries(Page& page, Entry entry, uint64_t hash, ui
 }
 
 Status TargetScraper::HandleKnownSlowly(Page& page, Entry entry, uint32_t position) {
-  ++page.outcome.post_relabel;
   const std::optional<int64_t> timestamp =
       settings_.config->honor_timestamps ? page.parser->timestamp_ms() : std::nullopt;
   if (cache_.at(position).Is(SeriesEntry::kDuplicate) && !timestamp) {
+    ++page.outcome.post_relabel;
     ++page.duplicates;
     return {};
   }
@@ -407,6 +407,7 @@ Status TargetScraper::HandleKnownSlowly(Page& page, Entry entry, uint32_t positi
   bool added = false;
   NARTHEX_RETURN_IF_ERROR(
       AppendSample(page, entry, labels, &ref, cache_.at(position).hash, &added));
+  ++page.outcome.post_relabel;
   SeriesEntry& known = cache_.at(position);
   if (ref != 0) known.ref = ref;
   known.Set(SeriesEntry::kHistogram, entry == Entry::kHistogram);

@@ -186,7 +186,7 @@ def unpack_data_dir(folder):
 def run_tests(names):
     passed = failed = 0
     wanted = sys.argv[1:]
-    for name, function in names.items():
+    for name, function in list(names.items()):
         if not name.startswith("test_") or (wanted and name not in wanted):
             continue
         started = time.monotonic()
