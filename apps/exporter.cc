@@ -5,6 +5,7 @@
 #include "apps/command.h"
 #include "apps/flags.h"
 #include "apps/server.h"
+#include "apps/web_config_server.h"
 #include "exporters/node/node_exporter.h"
 #include "narthex/client/exposition.h"
 #include "narthex/client/process_collector.h"
@@ -23,12 +24,15 @@ int RunNodeExporter(const Arguments& arguments) {
   std::string telemetry_path = "/metrics";
   bool disable_exporter_metrics = false;
   exporters::node::NodeOptions node;
+  std::string web_config_file;
   std::string log_level = "info";
   std::string log_format = "logfmt";
   FlagSet flags("narthex exporter node", "Exposes this machine's metrics");
   flags.Strings("web.listen-address", &addresses,
                 "Addresses on which to expose metrics and web interface.");
   flags.String("web.telemetry-path", &telemetry_path, "Path under which to expose metrics.");
+  flags.String("web.config.file", &web_config_file,
+               "Path to configuration file that can enable TLS or authentication.");
   flags.Bool("web.disable-exporter-metrics", &disable_exporter_metrics,
              "Exclude metrics about the exporter itself (process_*).");
   flags.String("path.procfs", &node.procfs, "procfs mountpoint.");
@@ -53,7 +57,7 @@ int RunNodeExporter(const Arguments& arguments) {
   SetLogLevel(ParseLogLevel(log_level));
   net::EventLoop loop;
   Result<std::unique_ptr<ExporterServer>> server =
-      ExporterServer::Start(loop, "Node Exporter", telemetry_path, addresses);
+      ExporterServer::Start(loop, "Node Exporter", telemetry_path, addresses, web_config_file);
   if (!server.ok()) {
     LOG_ERROR("Fatal error", {"err", server.status().message()});
     return 1;
@@ -63,9 +67,6 @@ int RunNodeExporter(const Arguments& arguments) {
       registry.Register(std::make_shared<exporters::node::NodeCollector>(std::move(node))));
   if (!disable_exporter_metrics) {
     static_cast<void>(registry.Register(client::MakeProcessCollector()));
-  }
-  for (const std::string& address : (*server)->addresses()) {
-    LOG_INFO("Listening on", {"address", address});
   }
   WaitForEndSignal();
   return 0;
@@ -83,14 +84,14 @@ ExporterServer::~ExporterServer() {
 Result<std::unique_ptr<ExporterServer>> ExporterServer::Start(net::EventLoop& loop,
                                                               std::string title,
                                                               std::string telemetry_path,
-                                                              std::vector<std::string> addresses) {
+                                                              std::vector<std::string> addresses,
+                                                              const std::string& web_config_file) {
   std::unique_ptr<ExporterServer> exporter(
       new ExporterServer(std::move(title), std::move(telemetry_path)));
   net::HttpServerOptions options;
   options.listen_addresses = std::move(addresses);
-  NARTHEX_TRY(
-      exporter->server_,
-      net::HttpServer::Start(loop, std::move(options),
+  NARTHEX_TRY(exporter->server_,
+              StartWebServer(loop, std::move(options), web_config_file,
                              [raw = exporter.get()](std::shared_ptr<net::HttpExchange> exchange) {
                                raw->pool_.Submit(
                                    [raw, exchange = std::move(exchange)] { raw->Serve(exchange); });

@@ -15,10 +15,11 @@ namespace narthex::apps {
 
 class ExporterServer {
  public:
-  // `title` heads the landing page ("Node Exporter").
+  // `title` heads the landing page ("Node Exporter"). `web_config_file` may be empty.
   static Result<std::unique_ptr<ExporterServer>> Start(net::EventLoop& loop, std::string title,
                                                        std::string telemetry_path,
-                                                       std::vector<std::string> addresses);
+                                                       std::vector<std::string> addresses,
+                                                       const std::string& web_config_file = {});
   ~ExporterServer();
 
   client::Registry& registry() { return registry_; }

@@ -32,6 +32,14 @@ Result<std::shared_ptr<const net::HttpClientOptions>> ToClientOptions(
   if (config.oauth2) {
     return Status(ErrorCode::kUnsupported, "oauth2 is not supported yet");
   }
+  const TlsConfig& tls = config.tls_config;
+  const bool has_ref = !tls.ca_ref.empty() || !tls.cert_ref.empty() || !tls.key_ref.empty() ||
+                       (config.basic_auth && (!config.basic_auth->username_ref.empty() ||
+                                              !config.basic_auth->password_ref.empty())) ||
+                       (config.authorization && !config.authorization->credentials_ref.empty());
+  if (has_ref) {
+    return Status(ErrorCode::kInvalidInput, "cannot use secret ref without manager");
+  }
   auto options = std::make_shared<net::HttpClientOptions>();
   options->follow_redirects = config.follow_redirects;
   options->enable_http2 = config.enable_http2;
@@ -48,7 +56,6 @@ Result<std::shared_ptr<const net::HttpClientOptions>> ToClientOptions(
     options->authorization_credentials = config.authorization->credentials.value;
     options->authorization_credentials_file = config.authorization->credentials_file;
   }
-  const TlsConfig& tls = config.tls_config;
   options->ca_file = tls.ca_file;
   options->ca_pem = tls.ca;
   options->certificate_file = tls.cert_file;

@@ -10,6 +10,7 @@
 #include "apps/console_templates.h"
 #include "apps/federate.h"
 #include "apps/server_views.h"
+#include "apps/web_config_server.h"
 #include "discovery/dns/resolver.h"
 #include "discovery/mechanisms/mechanisms.h"
 #include "net/url.h"
@@ -99,7 +100,9 @@ bool Server::ComputeUrls(std::string* error) {
   };
   if (url.empty()) {
     const std::string& address = options_.listen_addresses.front();
-    url = fmt::format("http://{}:{}/", HostName(), address.substr(address.rfind(':') + 1));
+    const bool tls = WebConfigEnablesTls(options_.web_config_file);
+    url = fmt::format("{}://{}:{}/", tls ? "https" : "http", HostName(),
+                      address.substr(address.rfind(':') + 1));
   }
   if (url.starts_with('"') || url.starts_with('\'') || url.ends_with('"') || url.ends_with('\'')) {
     return fail("URL must not begin or end with quotes");
@@ -234,15 +237,10 @@ Status Server::OpenPort() {
   http.connections_max = static_cast<size_t>(std::max<int64_t>(options_.connections_max, 1));
   http.read_timeout_nanos = options_.read_timeout;
   LOG_INFO("Start listening for connections", {"address", Join(options_.listen_addresses, ",")});
-  NARTHEX_TRY(http_server_,
-              net::HttpServer::Start(loop_, std::move(http),
-                                     [this](std::shared_ptr<net::HttpExchange> exchange) {
-                                       web_->Serve(std::move(exchange));
-                                     }));
-  for (const std::string& address : http_server_->addresses()) {
-    LOG_INFO("Listening on", {"address", address});
-  }
-  LOG_INFO("TLS is disabled.", {"http2", false});
+  NARTHEX_TRY(http_server_, StartWebServer(loop_, std::move(http), options_.web_config_file,
+                                           [this](std::shared_ptr<net::HttpExchange> exchange) {
+                                             web_->Serve(std::move(exchange));
+                                           }));
   return {};
 }
 
@@ -531,10 +529,6 @@ int Server::Run() {
   }
   if (options_.agent) {
     LOG_ERROR("Agent mode is not supported yet");
-    return 1;
-  }
-  if (!options_.web_config_file.empty()) {
-    LOG_ERROR("--web.config.file is not supported yet", {"file", options_.web_config_file});
     return 1;
   }
   std::shared_ptr<const Config> config;

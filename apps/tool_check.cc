@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "apps/alert_templates.h"
+#include "apps/web_config_server.h"
 #include "config/rule_file.h"
 #include "config/url.h"
-#include "config/web_config.h"
 #include "model/labels.h"
 #include "util/file.h"
 #include "util/strings.h"
@@ -89,30 +89,10 @@ CheckOutcome CheckRulesOfStandardInput(const RuleLint& lint, const ToolContext& 
   return ReportRules(result, lint);
 }
 
-// Reads the key material that the file names, as making a TLS server would.
-Status CheckTlsFiles(const TlsServerConfig& tls) {
-  if (!tls.is_enabled()) return {};
-  NARTHEX_RETURN_IF_ERROR(tls.Validate());
-  const auto readable = [](std::string_view what, const std::string& path) -> Status {
-    if (path.empty()) return {};
-    return FileSystem::Posix().ReadAll(path).status().WithPrefix(
-        fmt::format("failed to read {} ({}): ", what, path));
-  };
-  NARTHEX_RETURN_IF_ERROR(readable("cert_file", tls.cert_file));
-  NARTHEX_RETURN_IF_ERROR(readable("key_file", tls.key_file));
-  return readable("client_ca_file", tls.client_ca_file);
-}
-
-Status CheckWebConfigFile(const std::string& path) {
-  NARTHEX_TRY(const WebConfig config, LoadWebConfigFile(path));
-  NARTHEX_RETURN_IF_ERROR(config.ValidateUsers());
-  return CheckTlsFiles(config.tls_server_config);
-}
-
 int CheckWebConfigs(const std::vector<std::string>& files) {
   int code = 0;
   for (const std::string& file : files) {
-    const Status status = CheckWebConfigFile(file);
+    const Status status = CheckWebConfig(file);
     if (status.ok()) {
       PrintError(file + " SUCCESS\n");
     } else {

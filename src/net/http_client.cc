@@ -110,6 +110,7 @@ struct Transfer {
   curl_slist* proxy_header_list = nullptr;
   size_t header_bytes = 0;
   bool headers_complete = false;
+  curl_slist* connect_to_list = nullptr;
   bool too_large = false;
   bool canceled = false;
   bool sent_again = false;
@@ -120,6 +121,7 @@ struct Transfer {
   ~Transfer() {
     curl_slist_free_all(header_list);
     curl_slist_free_all(proxy_header_list);
+    curl_slist_free_all(connect_to_list);
     if (easy != nullptr) handles->Give(easy);
   }
 };
@@ -352,6 +354,29 @@ Status ApplyOptions(const HttpClientOptions& options, Transfer* transfer,
   return {};
 }
 
+// libcurl verifies the name it has in the URL. So the URL gets the wanted name, and the connection
+// goes where the URL had meant it to.
+Status ApplyServerName(const std::string& server_name, Transfer* transfer,
+                       std::vector<std::string>* fields) {
+  const std::string& url = transfer->request.url;
+  NARTHEX_TRY(const Url parsed, ParseUrl(url));
+  if (parsed.scheme != "https" || parsed.host == server_name) return {};
+  const size_t begin = url.find("://") + 3;
+  const size_t end = std::min(url.find_first_of("/?#", begin), url.size());
+  const std::string port = parsed.port.empty() ? "443" : parsed.port;
+  const bool v6 = parsed.host.find(':') != std::string::npos;
+  const std::string host = v6 ? "[" + parsed.host + "]" : parsed.host;
+  transfer->connect_to_list =
+      curl_slist_append(nullptr, fmt::format("{}:{}:{}:{}", server_name, port, host, port).c_str());
+  curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->connect_to_list);
+  const std::string user = parsed.user_info.empty() ? "" : parsed.user_info + "@";
+  curl_easy_setopt(
+      transfer->easy, CURLOPT_URL,
+      fmt::format("https://{}{}:{}{}", user, server_name, port, url.substr(end)).c_str());
+  fields->push_back("Host: " + (parsed.port.empty() ? host : host + ":" + port));
+  return {};
+}
+
 Status Prepare(Transfer* transfer) {
   CURL* easy = transfer->easy = transfer->handles->Take();
   if (easy == nullptr) return Status(ErrorCode::kInternal, "cannot create an HTTP transfer");
@@ -364,6 +389,9 @@ Status Prepare(Transfer* transfer) {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error_text.data());
   curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 1L);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
+  if (request.options && !request.options->server_name.empty()) {
+    NARTHEX_RETURN_IF_ERROR(ApplyServerName(request.options->server_name, transfer, &fields));
+  }
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, kRedirectsMax);

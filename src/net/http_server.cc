@@ -42,8 +42,9 @@ namespace {
 
 constexpr auto kAsValue = asio::as_tuple(asio::use_awaitable);  // Errors come back, never throw.
 
-// Writing and the TLS handshake move or end within this time.
+// Writing moves, and a TLS handshake ends, within these times.
 constexpr auto kProgressTimeout = std::chrono::seconds(120);
+constexpr auto kHandshakeTimeout = std::chrono::seconds(10);
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 
 HttpResponse PlainError(int status, std::string_view text) {
@@ -270,9 +271,9 @@ class ServerImpl : public HttpServer {
   asio::io_context& context;
   const HttpServerOptions options;
   const Handler handler;
-  std::unique_ptr<asio::ssl::context> tls;
 
  private:
+  Status RenewTls();
   asio::awaitable<void> Accept(std::shared_ptr<tcp::acceptor> acceptor);
   template <typename Stream>
   void Spawn(Stream stream);
@@ -283,7 +284,9 @@ class ServerImpl : public HttpServer {
   std::atomic<size_t> count_{0};
   std::atomic<bool> stopped_{false};
 
-  // On the loop only.
+  // On the loop only, once it listens.
+  std::unique_ptr<asio::ssl::context> tls_;
+  TlsServerOptions tls_options_;
   std::set<Connection*> connections_;
   bool stopping_ = false;
 
@@ -310,7 +313,30 @@ void Session<Stream>::Shutdown(bool force) {
 template <typename Stream>
 asio::awaitable<void> Session<Stream>::Run() {
   if constexpr (!std::is_same_v<Stream, beast::tcp_stream>) {
-    tcp_layer().expires_after(kProgressTimeout);
+    tcp_layer().expires_after(kHandshakeTimeout);
+    // A client that speaks plain HTTP gets an answer it can read, as Go's server gives.
+    // The stream's own deadline covers reads and writes only, so this wait has one of its own.
+    wake_.expires_after(kHandshakeTimeout);
+    wake_.async_wait([weak = this->weak_from_this()](error_code cancelled) {
+      const auto session = weak.lock();
+      if (!cancelled && session != nullptr) session->tcp_layer().close();
+    });
+    const auto [wait_error] =
+        co_await tcp_layer().socket().async_wait(tcp::socket::wait_read, kAsValue);
+    wake_.cancel();
+    char byte = 0;
+    if (wait_error ||
+        ::recv(tcp_layer().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+      co_return;
+    }
+    if (byte >= 'A' && byte <= 'Z') {
+      static constexpr std::string_view kAnswer =
+          "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+      co_await asio::async_write(tcp_layer(), asio::buffer(kAnswer), kAsValue);
+      error_code ignored;
+      tcp_layer().socket().shutdown(tcp::socket::shutdown_send, ignored);
+      co_return;
+    }
     const auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAsValue);
     if (error) co_return;
   }
@@ -472,23 +498,7 @@ asio::awaitable<bool> Session<Stream>::WriteAll(std::string first, std::string s
 }
 
 Status ServerImpl::Listen() {
-  if (options.tls != nullptr) {
-    tls = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
-    error_code error;
-    tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
-                     asio::ssl::context::no_tlsv1_1);
-    tls->use_certificate_chain_file(options.tls->certificate_file, error);
-    if (!error) tls->use_private_key_file(options.tls->key_file, asio::ssl::context::pem, error);
-    if (!error && !options.tls->client_ca_file.empty()) {
-      tls->load_verify_file(options.tls->client_ca_file, error);
-      tls->set_verify_mode(options.tls->require_client_certificate
-                               ? asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert
-                               : asio::ssl::verify_peer);
-    }
-    if (error) {
-      return MakeError(ErrorCode::kInvalidInput, "failed to load X509KeyPair: {}", error.message());
-    }
-  }
+  if (options.tls_source) NARTHEX_RETURN_IF_ERROR(RenewTls());
   for (const std::string& text : options.listen_addresses) {
     const size_t colon = text.rfind(':');
     if (colon == std::string::npos) {
@@ -548,6 +558,17 @@ Status ServerImpl::Listen() {
   return {};
 }
 
+// Makes the context anew when the certificate or anything else about it has changed.
+Status ServerImpl::RenewTls() {
+  NARTHEX_TRY(TlsServerOptions wanted, options.tls_source());
+  if (tls_ != nullptr && wanted == tls_options_) return {};
+  NARTHEX_TRY(const std::shared_ptr<ssl_ctx_st> made, MakeTlsServerContext(wanted));
+  SSL_CTX_up_ref(made.get());  // Asio's object takes one reference.
+  tls_ = std::make_unique<asio::ssl::context>(made.get());
+  tls_options_ = std::move(wanted);
+  return {};
+}
+
 asio::awaitable<void> ServerImpl::Accept(std::shared_ptr<tcp::acceptor> acceptor) {
   asio::steady_timer pause(context);
   while (acceptor->is_open()) {
@@ -566,8 +587,12 @@ asio::awaitable<void> ServerImpl::Accept(std::shared_ptr<tcp::acceptor> acceptor
       continue;
     }
     if (stopping_) co_return;
-    if (tls != nullptr) {
-      Spawn(beast::ssl_stream<beast::tcp_stream>(beast::tcp_stream(std::move(socket)), *tls));
+    if (options.tls_source) {
+      if (const Status status = RenewTls(); !status.ok()) {
+        LOG_ERROR("TLS handshake error", {"err", status.message()});
+        continue;
+      }
+      Spawn(beast::ssl_stream<beast::tcp_stream>(beast::tcp_stream(std::move(socket)), *tls_));
     } else {
       Spawn(beast::tcp_stream(std::move(socket)));
     }

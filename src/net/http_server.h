@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "net/event_loop.h"
+#include "net/tls_server.h"
 #include "util/status.h"
 
 namespace narthex::net {
@@ -72,13 +73,6 @@ class HttpExchange {
   virtual void Finish() = 0;
 };
 
-struct TlsServerOptions {
-  std::string certificate_file;
-  std::string key_file;
-  std::string client_ca_file;  // Empty: client certificates are not asked for.
-  bool require_client_certificate = false;
-};
-
 struct HttpServerOptions {
   std::vector<std::string> listen_addresses;  // "host:port", ":port", "[::1]:port"; port 0: any.
   size_t connections_max = 512;               // More wait in the kernel's queue.
@@ -86,7 +80,9 @@ struct HttpServerOptions {
   size_t body_bytes_max = 64 << 20;
   size_t header_bytes_max = 1 << 20;
   size_t stream_buffer_bytes = 1 << 20;
-  std::unique_ptr<TlsServerOptions> tls;
+  // Asked at the start and for every handshake, on the loop; null: no TLS. An error at the start
+  // ends it, a later one the connection.
+  std::function<Result<TlsServerOptions>()> tls_source;
 };
 
 class HttpServer {
