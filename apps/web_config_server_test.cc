@@ -106,7 +106,7 @@ class WebConfigServer : public ::testing::Test {
           ++handled_;
           host_ = exchange->request().headers.Get("Host");
           net::HttpResponse response;
-          response.body = "hello";
+          response.body = body_;
           exchange->Respond(std::move(response));
         });
     if (!started.ok()) return started.status();
@@ -132,6 +132,7 @@ class WebConfigServer : public ::testing::Test {
   std::string directory_;
   std::string path_;
   net::EventLoop loop_;
+  std::string body_ = "hello";
   std::atomic<int> handled_{0};
   std::string host_;  // Of the last request; read after its answer.
   std::unique_ptr<net::HttpServer> server_;
@@ -255,6 +256,14 @@ TEST_F(WebConfigServer, SpeaksTls) {
   auto modern = trusting();
   modern->tls_min_version = "TLS13";
   EXPECT_FALSE(Get(modern, "https").error.ok());
+
+  // Whole answers, whatever their size.
+  for (const size_t size : {0, 1, 16'000, 17'000, 70'000, 9'000'000}) {
+    body_ = std::string(size, 'x');
+    const net::HttpClientResponse whole = Get(trusting(), "https");
+    EXPECT_TRUE(whole.error.ok()) << size << ": " << whole.error.message();
+    EXPECT_EQ(whole.body.size(), size);
+  }
 
   // The name to verify may be another than the one to connect to; Host stays the latter.
   auto named = trusting();

@@ -479,20 +479,27 @@ asio::awaitable<bool> Session<Stream>::WriteAll(std::string first, std::string s
   // A deadline for each slice, so that a slow reader may take long in all but not stand still.
   constexpr size_t kSliceBytes = 4 << 20;
   std::string_view rest = second;
-  size_t slice = std::min(rest.size(), kSliceBytes);
-  const std::array<asio::const_buffer, 2> buffers = {asio::buffer(first),
-                                                     asio::buffer(rest.data(), slice)};
-  tcp_layer().expires_after(kProgressTimeout);
-  const auto [error, size] = co_await asio::async_write(stream_, buffers, kAsValue);
-  static_cast<void>(size);
-  if (error) co_return false;
-  for (rest.remove_prefix(slice); !rest.empty(); rest.remove_prefix(slice)) {
-    slice = std::min(rest.size(), kSliceBytes);
+  if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
+    const size_t slice = std::min(rest.size(), kSliceBytes);
+    const std::array<asio::const_buffer, 2> buffers = {asio::buffer(first),
+                                                       asio::buffer(rest.data(), slice)};
     tcp_layer().expires_after(kProgressTimeout);
-    const auto [slice_error, slice_size] =
+    const auto [error, size] = co_await asio::async_write(stream_, buffers, kAsValue);
+    if (error || size != first.size() + slice) co_return false;
+    rest.remove_prefix(slice);
+  } else {
+    // Over TLS a list of buffers may be reported as written after its first one; so one at a time.
+    tcp_layer().expires_after(kProgressTimeout);
+    const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(first), kAsValue);
+    if (error || size != first.size()) co_return false;
+  }
+  while (!rest.empty()) {
+    const size_t slice = std::min(rest.size(), kSliceBytes);
+    tcp_layer().expires_after(kProgressTimeout);
+    const auto [error, size] =
         co_await asio::async_write(stream_, asio::buffer(rest.data(), slice), kAsValue);
-    static_cast<void>(slice_size);
-    if (slice_error) co_return false;
+    if (error || size != slice) co_return false;
+    rest.remove_prefix(slice);
   }
   co_return true;
 }
