@@ -18,6 +18,7 @@ constexpr auto kReaderPoll = std::chrono::milliseconds(5);
 // long.
 constexpr size_t kSeriesPerHold = 256;
 constexpr size_t kListsPerHold = 64;
+constexpr size_t kPairsPerHold = 32'768;
 
 }  // namespace
 
@@ -277,9 +278,9 @@ size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_
       index_.RemovePostings(pairs[i], dead_by_pair.find(pairs[i])->second);
     }
   }
-  {
+  for (bool more = true; more;) {
     const std::unique_lock index_lock(index_mutex_);
-    index_.Sweep();
+    more = index_.Sweep(kPairsPerHold);
   }
   {
     const std::lock_guard lock(tombstones_mutex_);
