@@ -18,7 +18,8 @@ constexpr auto kReaderPoll = std::chrono::milliseconds(5);
 // long.
 constexpr size_t kSeriesPerHold = 256;
 constexpr size_t kListsPerHold = 64;
-constexpr size_t kPairsPerHold = 32'768;
+// Each part also walks over all values of the names it touches: not too small.
+constexpr size_t kPairsPerHold = 131'072;
 
 }  // namespace
 
