@@ -401,12 +401,25 @@ Status TargetScraper::HandleKnownSlowly(Page& page, Entry entry, uint32_t positi
     ++page.duplicates;
     return {};
   }
-  // Histograms need no labels while the store knows the reference, but it may have forgotten it.
-  NARTHEX_TRY(const Labels labels, StoredLabels(*page.parser));
+  // Labels are dear and the store knows the series by its reference, unless it has forgotten it;
+  // then it refuses the empty label set.
+  const ScrapeFeatures& features = settings_.features;
+  const bool by_ref = entry == Entry::kHistogram && cache_.at(position).ref != 0 &&
+                      !needs_labels_for_all() && !features.metadata_to_storage &&
+                      !features.start_timestamp_zero_samples;
+  Labels labels;
   SeriesRef ref = cache_.at(position).ref;
   bool added = false;
-  NARTHEX_RETURN_IF_ERROR(
-      AppendSample(page, entry, labels, &ref, cache_.at(position).hash, &added));
+  const uint64_t appended = page.appended;
+  Status status;
+  if (by_ref) status = AppendSample(page, entry, labels, &ref, cache_.at(position).hash, &added);
+  if (!by_ref || (!status.ok() && (status.code() == ErrorCode::kInvalidInput ||
+                                   status.code() == ErrorCode::kNotFound))) {
+    page.appended = appended;
+    NARTHEX_TRY(labels, StoredLabels(*page.parser));
+    status = AppendSample(page, entry, labels, &ref, cache_.at(position).hash, &added);
+  }
+  NARTHEX_RETURN_IF_ERROR(status);
   ++page.outcome.post_relabel;
   SeriesEntry& known = cache_.at(position);
   if (ref != 0) known.ref = ref;
@@ -428,10 +441,15 @@ Status TargetScraper::AppendSample(Page& page, Entry entry, const Labels& labels
       (config.honor_timestamps ? parser.timestamp_ms() : std::nullopt).value_or(page.timestamp_ms);
 
   double value = parser.value();
-  std::optional<Histogram> integer;
-  std::optional<FloatHistogram> floats;
-  if (is_histogram && parser.histogram() != nullptr) integer = *parser.histogram();
-  if (is_histogram && parser.float_histogram() != nullptr) floats = *parser.float_histogram();
+  // The parser's own, or a copy where something is to be changed.
+  std::optional<Histogram> changed_integer;
+  std::optional<FloatHistogram> changed_floats;
+  const Histogram* integer = is_histogram ? parser.histogram() : nullptr;
+  const FloatHistogram* floats = is_histogram ? parser.float_histogram() : nullptr;
+  const auto make_changeable = [&] {
+    if (integer != nullptr && !changed_integer) integer = &changed_integer.emplace(*integer);
+    if (floats != nullptr && !changed_floats) floats = &changed_floats.emplace(*floats);
+  };
 
   AppendOptions options;
   if (parser_options_.skip_created_series) options.start_timestamp_ms = parser.StartTimestampMs();
@@ -449,9 +467,10 @@ Status TargetScraper::AppendSample(Page& page, Entry entry, const Labels& labels
       }
     }
     if (synthesis != nullptr) {
-      Result<bool> store = integer  ? synthesis->Adjust(&*integer, at_ms)
-                           : floats ? synthesis->Adjust(&*floats, at_ms)
-                                    : Result<bool>(synthesis->Adjust(&value, at_ms));
+      make_changeable();
+      Result<bool> store = changed_integer  ? synthesis->Adjust(&*changed_integer, at_ms)
+                           : changed_floats ? synthesis->Adjust(&*changed_floats, at_ms)
+                                            : Result<bool>(synthesis->Adjust(&value, at_ms));
       if (!store.ok()) return std::move(store).status();
       options.start_timestamp_ms = synthesis->start_ms();
       options.discard_out_of_order = true;
@@ -471,12 +490,16 @@ Status TargetScraper::AppendSample(Page& page, Entry entry, const Labels& labels
       if (config.native_histogram_bucket_limit == 0) return {};
       return LimitBuckets(histogram, config.native_histogram_bucket_limit, &page.bucket_limit_hit);
     };
-    const bool was_hit = std::exchange(page.bucket_limit_hit, false);
-    const Status status = integer ? fit(&*integer) : fit(&*floats);
-    const bool hit = page.bucket_limit_hit;
-    page.bucket_limit_hit = was_hit || hit;
-    NARTHEX_RETURN_IF_ERROR(status);
-    if (hit) return {};
+    const int32_t schema = integer != nullptr ? integer->schema : floats->schema;
+    if (config.native_histogram_bucket_limit != 0 || schema > schema_max_) {
+      make_changeable();
+      const bool was_hit = std::exchange(page.bucket_limit_hit, false);
+      const Status status = changed_integer ? fit(&*changed_integer) : fit(&*changed_floats);
+      const bool hit = page.bucket_limit_hit;
+      page.bucket_limit_hit = was_hit || hit;
+      NARTHEX_RETURN_IF_ERROR(status);
+      if (hit) return {};
+    }
   }
   if (config.sample_limit > 0 && ++page.appended > config.sample_limit) {
     page.sample_limit_hit = true;
@@ -488,8 +511,8 @@ Status TargetScraper::AppendSample(Page& page, Entry entry, const Labels& labels
   }
   if (settings_.features.start_timestamp_zero_samples && options.start_timestamp_ms != 0) {
     FloatHistogram like;
-    if (integer) like = integer->ToFloat();
-    if (floats) like = *floats;
+    if (integer != nullptr) like = integer->ToFloat();
+    if (floats != nullptr) like = *floats;
     const Result<SeriesRef> zero = page.appender->AppendStartZero(
         *ref, labels, at_ms, options.start_timestamp_ms, is_histogram ? &like : nullptr);
     // Best effort: the usual refusal is that the zero was stored by an earlier scrape.
@@ -499,9 +522,10 @@ Status TargetScraper::AppendSample(Page& page, Entry entry, const Labels& labels
     options.start_timestamp_ms = 0;
   }
   const Result<SeriesRef> stored =
-      integer  ? page.appender->AppendHistogram(*ref, labels, at_ms, *integer, options)
-      : floats ? page.appender->AppendFloatHistogram(*ref, labels, at_ms, *floats, options)
-               : page.appender->Append(*ref, labels, at_ms, value, options);
+      integer != nullptr ? page.appender->AppendHistogram(*ref, labels, at_ms, *integer, options)
+      : floats != nullptr
+          ? page.appender->AppendFloatHistogram(*ref, labels, at_ms, *floats, options)
+          : page.appender->Append(*ref, labels, at_ms, value, options);
   if (!stored.ok()) return CountRefusal(page, stored.status());
   *ref = *stored;
   *added = true;
