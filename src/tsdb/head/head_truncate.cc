@@ -18,8 +18,6 @@ constexpr auto kReaderPoll = std::chrono::milliseconds(5);
 // long.
 constexpr size_t kSeriesPerHold = 256;
 constexpr size_t kListsPerHold = 64;
-// Each part also walks over all values of the names it touches: not too small.
-constexpr size_t kPairsPerHold = 131'072;
 
 }  // namespace
 
@@ -279,9 +277,9 @@ size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_
       index_.RemovePostings(pairs[i], dead_by_pair.find(pairs[i])->second);
     }
   }
-  for (bool more = true; more;) {
+  {
     const std::unique_lock index_lock(index_mutex_);
-    more = index_.Sweep(kPairsPerHold);
+    index_.Sweep();
   }
   {
     const std::lock_guard lock(tombstones_mutex_);

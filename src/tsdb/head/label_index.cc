@@ -253,13 +253,11 @@ void LabelIndex::RemovePostings(PairId pair, std::span<const uint64_t> dead) {
   if (kept == 0) emptied_.push_back(pair);
 }
 
-bool LabelIndex::Sweep(size_t pairs_max) {
-  if (emptied_.empty()) return false;
+void LabelIndex::Sweep() {
+  if (emptied_.empty()) return;
   ++generation_;
   std::vector<NameId> touched;
-  const size_t kept = emptied_.size() - std::min(pairs_max, emptied_.size());
-  for (size_t i = kept; i < emptied_.size(); ++i) {
-    const PairId id = emptied_[i];
+  for (const PairId id : emptied_) {
     Pair& p = At(id);
     if (!p.used || p.count != 0) continue;  // Came back to life, or listed twice.
     pair_set_.erase(id);
@@ -268,7 +266,7 @@ bool LabelIndex::Sweep(size_t pairs_max) {
     p.used = false;
     free_pairs_.push_back(id);
   }
-  emptied_.resize(kept);
+  emptied_.clear();
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   for (const NameId id : touched) {
@@ -283,7 +281,6 @@ bool LabelIndex::Sweep(size_t pairs_max) {
     name.text = kNoSlab;
     free_names_.push_back(id);
   }
-  return !emptied_.empty();
 }
 
 void LabelIndex::SweepUnused() {

@@ -78,8 +78,7 @@ class LabelIndex {
   // Takes `dead` (ascending) out of the pair's list.
   void RemovePostings(PairId pair, std::span<const uint64_t> dead);
   // Forgets pairs whose lists became empty. Ids of forgotten pairs are issued again.
-  // At most `pairs_max` of them; true: there are more.
-  bool Sweep(size_t pairs_max = SIZE_MAX);
+  void Sweep();
   // The same for all pairs that have no list now.
   void SweepUnused();
 
