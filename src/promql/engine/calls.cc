@@ -122,7 +122,8 @@ class RangeSource : public ColumnSource {
                               call_.selection == Selection::kPlain ? &call_.shape : nullptr));
     }
     // What a subquery consumed is in the accounts already.
-    WindowCounts counts{.stats = from_subquery_ ? nullptr : &worker->stats};
+    WindowCounts counts{.stats = from_subquery_ ? nullptr : &worker->stats,
+                        .plans = &worker->plans};
     NARTHEX_RETURN_IF_ERROR(EvalRangeFunction(call_, labels(i).metric_name(), points, out,
                                               &worker->annotations, &counts));
     cost->window_max = counts.window_max;

@@ -19,6 +19,7 @@
 #include "promql/engine/range_points.h"
 #include "promql/engine/sample_stats.h"
 #include "promql/engine/value.h"
+#include "promql/engine/window_plan.h"
 #include "util/status.h"
 
 namespace narthex::promql {
@@ -34,6 +35,7 @@ struct SeriesCost {
 struct WorkerState {
   explicit WorkerState(SampleStats counted) : stats(std::move(counted)) {}
   PointBuffer points;
+  WindowPlanCache plans;  // Of the one source that the worker computes.
   storage::SampleColumns raw;
   Annotations annotations;
   SampleStats stats;

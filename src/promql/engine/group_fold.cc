@@ -133,6 +133,58 @@ void GroupFold::AddFloat(size_t cell, double value, bool first) {
   }
 }
 
+bool GroupFold::AddWord(size_t group, size_t w, const double* from) {
+  const size_t cell = At(group, w * 64);
+  switch (op_) {
+    case AggregateOp::kCount:
+      for (size_t i = 0; i < 64; ++i) count_[cell + i] += 1;
+      return true;
+    case AggregateOp::kMin:
+      for (size_t i = 0; i < 64; ++i) {
+        double& least = value_[cell + i];
+        least = least > from[i] || std::isnan(least) ? from[i] : least;
+      }
+      return true;
+    case AggregateOp::kMax:
+      for (size_t i = 0; i < 64; ++i) {
+        double& most = value_[cell + i];
+        most = most < from[i] || std::isnan(most) ? from[i] : most;
+      }
+      return true;
+    case AggregateOp::kAvg: {
+      // Sums first; kept only when none of them overflowed, which is when means are kept instead.
+      if (incremental_[group * words_ + w] != 0) return false;
+      double sums[64];
+      double errors[64];
+      bool finite = true;
+      for (size_t i = 0; i < 64; ++i) {
+        sums[i] = value_[cell + i];
+        errors[i] = extra_[cell + i];
+        KahanInc(from[i], &sums[i], &errors[i]);
+      }
+      for (size_t i = 0; i < 64; ++i) finite &= !std::isinf(sums[i]);
+      if (!finite) return false;
+      for (size_t i = 0; i < 64; ++i) {
+        value_[cell + i] = sums[i];
+        extra_[cell + i] = errors[i];
+        count_[cell + i] += 1;
+      }
+      return true;
+    }
+    case AggregateOp::kStddev:
+    case AggregateOp::kStdvar:
+      for (size_t i = 0; i < 64; ++i) {
+        const double count = count_[cell + i] + 1;
+        count_[cell + i] = count;
+        const double delta = from[i] - extra_[cell + i];
+        extra_[cell + i] += delta / count;
+        value_[cell + i] += delta * (from[i] - extra_[cell + i]);
+      }
+      return true;
+    default: return false;
+  }
+}
+
 void GroupFold::AddFloats(size_t group, const StepColumn& column, size_t begin, size_t end) {
   const double* values = column.values();
   for (size_t w = begin / 64; w * 64 < end; ++w) {
@@ -151,6 +203,7 @@ void GroupFold::AddFloats(size_t group, const StepColumn& column, size_t begin, 
       for (size_t i = 0; i < 64; ++i) KahanInc(from[i], &sums[i], &errors[i]);
       continue;
     }
+    if (present == ~uint64_t{0} && before == present && AddWord(group, w, values + base)) continue;
     ForEachBit(present, base, [&](size_t step) {
       AddFloat(At(group, step), values[step], (before >> (step - base) & 1) == 0);
     });

@@ -27,4 +27,26 @@ inline void KahanInc(double value, double* sum, double* c) {
   *sum = t;
 }
 
+// Two sums at once, each exactly as KahanInc does it, in the two lanes that every processor has.
+using Pair [[gnu::vector_size(16)]] = double;
+inline void KahanIncPair(Pair value, Pair* sum, Pair* c) {
+  using Bits [[gnu::vector_size(16)]] = int64_t;
+  constexpr Bits kMagnitude = {INT64_MAX, INT64_MAX};
+  constexpr double kMax = std::numeric_limits<double>::max();
+  const auto magnitude = [&](Pair x) {
+    return std::bit_cast<Pair>(std::bit_cast<Bits>(x) & kMagnitude);
+  };
+  const auto pick = [](Bits mask, Pair yes, Pair no) {
+    return std::bit_cast<Pair>((std::bit_cast<Bits>(yes) & mask) |
+                               (std::bit_cast<Bits>(no) & ~mask));
+  };
+  const Pair s = *sum;
+  const Pair t = s + value;
+  const Bits larger = magnitude(s) >= magnitude(value);
+  const Pair error = pick(larger, (s - t) + value, (value - t) + s);
+  const Bits infinite = magnitude(t) > Pair{kMax, kMax};
+  *c = pick(infinite, Pair{}, *c + error);
+  *sum = t;
+}
+
 }  // namespace narthex::promql

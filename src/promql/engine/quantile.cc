@@ -74,16 +74,24 @@ double Quantile(double q, std::span<double> values) {
   if (q > 1) return kInf;
   const auto numbers =
       std::partition(values.begin(), values.end(), [](double value) { return std::isnan(value); });
-  std::sort(numbers, values.end());
   const double n = static_cast<double>(values.size());
   const double rank = q * (n - 1);
   const double floor = std::floor(rank);
   const double low = std::max(0.0, floor);
   const double high = std::min(n - 1, low + 1);
   const double weight = rank - floor;
-  const double low_value = values[static_cast<size_t>(low)];
+  // Two neighbours in order are all that is needed, so nothing is sorted: the lower one is put into
+  // its place, and the other is the least of what lies behind.
+  const auto low_at = values.begin() + static_cast<std::ptrdiff_t>(low);
+  if (low_at >= numbers) std::nth_element(numbers, low_at, values.end());
+  const double low_value = *low_at;
   if (weight == 0) return low_value;
-  return low_value * (1 - weight) + values[static_cast<size_t>(high)] * weight;
+  const auto high_at = values.begin() + static_cast<std::ptrdiff_t>(high);
+  const double high_value = high_at == low_at   ? low_value
+                            : high_at < numbers ? *high_at
+                                                : *std::min_element(std::max(high_at, numbers),
+                                                                    values.end());
+  return low_value * (1 - weight) + high_value * weight;
 }
 
 BucketQuantileResult BucketQuantile(double q, std::vector<ClassicBucket>* buckets) {

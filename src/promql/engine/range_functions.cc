@@ -132,18 +132,19 @@ struct Line {
   double intercept = 0;
 };
 Line FitLine(const int64_t* times, const double* values, size_t size, int64_t intercept_ms) {
-  double n = 0;
-  double x_sum = 0, x_c = 0, y_sum = 0, y_c = 0, xy_sum = 0, xy_c = 0, xx_sum = 0, xx_c = 0;
-  bool constant = true;
+  // The four sums side by side: x and y, x*x and x*y.
+  Pair first{}, first_c{}, second{}, second_c{};
   for (size_t i = 0; i < size; ++i) {
-    if (values[i] != values[0] && i > 0) constant = false;
-    ++n;
     const double x = static_cast<double>(times[i] - intercept_ms) / 1e3;
-    KahanInc(x, &x_sum, &x_c);
-    KahanInc(values[i], &y_sum, &y_c);
-    KahanInc(x * values[i], &xy_sum, &xy_c);
-    KahanInc(x * x, &xx_sum, &xx_c);
+    const Pair xy = {x, values[i]};
+    KahanIncPair(xy, &first, &first_c);
+    KahanIncPair(xy * Pair{x, x}, &second, &second_c);
   }
+  bool constant = true;
+  for (size_t i = 1; i < size && constant; ++i) constant = values[i] == values[0];
+  const double n = static_cast<double>(size);
+  double x_sum = first[0], y_sum = first[1], xx_sum = second[0], xy_sum = second[1];
+  const double x_c = first_c[0], y_c = first_c[1], xx_c = second_c[0], xy_c = second_c[1];
   if (constant) {
     if (std::isinf(values[0])) return {std::nan(""), std::nan("")};
     return {0, values[0]};
@@ -517,14 +518,23 @@ Status EvalRangeFunction(const RangeCall& call, std::string_view metric, const P
                   .status = {}};
   const bool rate = call.function == RangeFunction::kRate;
   const bool counter = rate || call.function == RangeFunction::kIncrease;
-  if (call.selection == Selection::kPlain && (counter || call.function == RangeFunction::kDelta)) {
-    const bool starts = call.start_timestamps && points.floats.st != nullptr;
-    if (points.histograms.size == 0 && !starts && !call.shape.at_ms.has_value()) {
-      range_internal::FloatRateColumn(call, points.floats, counter, rate, out, counts);
-      return {};
-    }
-    if (counter) range_internal::PrepareCounter(&eval);
+  const bool irate = call.function == RangeFunction::kIrate;
+  // Plans of windows are worth their memory on all but subqueries' finest grids.
+  constexpr size_t kPlannedStepsMax = 64 * 1024;
+  const bool starts = call.start_timestamps && points.floats.st != nullptr;
+  const bool planned = counts->plans != nullptr && call.selection == Selection::kPlain &&
+                       points.histograms.size == 0 && !starts && !call.shape.at_ms.has_value() &&
+                       out->steps() <= kPlannedStepsMax &&
+                       (counts->stats == nullptr || !counts->stats->per_step());
+  if (planned && (counter || call.function == RangeFunction::kDelta)) {
+    range_internal::FloatRateColumn(call, points.floats, counter, rate, out, counts);
+    return {};
   }
+  if (planned && (irate || call.function == RangeFunction::kIdelta)) {
+    range_internal::FloatInstantRateColumn(call, points.floats, irate, out, counts);
+    return {};
+  }
+  if (counter && call.selection == Selection::kPlain) range_internal::PrepareCounter(&eval);
   WindowCounter window_counter(points, call.shape.at_ms.has_value(), counts);
   SlideWindows(call.shape, points, [&](const Window& window) {
     window_counter.Add(window);

@@ -12,6 +12,7 @@
 #include "promql/engine/range_points.h"
 #include "promql/engine/sample_stats.h"
 #include "promql/engine/step_column.h"
+#include "promql/engine/window_plan.h"
 
 namespace narthex::promql {
 
@@ -71,6 +72,7 @@ struct WindowCounts {
   SampleStats* stats = nullptr;  // Gets what windows consumed; null: of no interest.
   size_t window_max = 0;         // Samples of the largest window.
   size_t window_last = 0;        // Of the last one.
+  WindowPlanCache* plans = nullptr;  // Null: windows are walked for each series.
 };
 
 // Evaluates the call over one series; `out` is empty before. `metric` is the series' name.
@@ -124,6 +126,9 @@ void PrepareCounter(SeriesEval* eval);
 // dashboards ask for most.
 void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_counter,
                      bool is_rate, StepColumn* out, WindowCounts* counts);
+// The same for irate() and idelta().
+void FloatInstantRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_rate,
+                            StepColumn* out, WindowCounts* counts);
 void ExtrapolatedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
 void ExtendedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
 void InstantRate(SeriesEval* eval, const Window& window, bool is_rate);

@@ -1,5 +1,6 @@
 // rate(), increase(), delta(), irate(), idelta() with extrapolation to the window's ends.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "promql/engine/range_functions.h"
@@ -176,73 +177,81 @@ std::optional<FloatHistogram> HistogramIncrease(SeriesEval* eval, const Window& 
 
 }  // namespace
 
+namespace {
+
+void CountWindows(const WindowPlan& plan, WindowCounts* counts) {
+  counts->window_max = plan.window_max;
+  counts->window_last = plan.window_last;
+  if (counts->stats == nullptr) return;
+  counts->stats->AddTotal(0, plan.total);
+  counts->stats->AddRead(0, plan.read);
+}
+
+}  // namespace
+
 void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_counter,
                      bool is_rate, StepColumn* out, WindowCounts* counts) {
-  const WindowShape& shape = call.shape;
-  const int64_t* t = floats.t;
+  const WindowPlan& plan = counts->plans->Find(call.shape, is_rate, floats);
+  CountWindows(plan, counts);
   const double* v = floats.v;
-  const size_t size = floats.size;
   std::vector<uint32_t> resets;
-  for (size_t i = 1; is_counter && i < size; ++i) {
+  for (size_t i = 1; is_counter && i < floats.size; ++i) {
     if (v[i] < v[i - 1]) resets.push_back(static_cast<uint32_t>(i));
   }
-  const double range_seconds = Seconds(shape.range_ms);
-  const size_t steps = shape.grid.steps();
+  const double range_seconds = Seconds(call.shape.range_ms);
+  // Room for rounding: below it the exact comparison decides.
+  constexpr double kClearly = 1 + 1e-9;
   double* values = out->values();
-  uint64_t* present = out->present();
-  SampleStats* stats = counts->stats;
-  const bool per_step = stats != nullptr && stats->per_step();
-  size_t f0 = 0;
-  size_t f1 = 0;
-  size_t first_reset = 0;
-  size_t read_until = 0;
-  int64_t total = 0;
-  int64_t read = 0;
-  int64_t end = shape.EndAt(0);
-  for (size_t step = 0; step < steps; ++step, end += shape.grid.interval_ms) {
-    const int64_t start = end - shape.range_ms;
-    while (f1 < size && t[f1] <= end) ++f1;
-    while (f0 < f1 && t[f0] <= start) ++f0;
-    const size_t count = f1 - f0;
-    counts->window_max = std::max(counts->window_max, count);
-    counts->window_last = count;
-    const auto fresh = static_cast<int64_t>(f1 - std::max(read_until, f0));
-    read_until = f1;
-    if (per_step) {
-      stats->AddTotal(step, static_cast<int64_t>(count));
-      stats->AddRead(step, fresh);
-    } else {
-      total += static_cast<int64_t>(count);
-      read += fresh;
+  size_t next_reset = 0;
+  for (size_t w = 0; w < out->words(); ++w) {
+    out->present()[w] = plan.present[w];
+    for (uint64_t word = plan.present[w]; word != 0; word &= word - 1) {
+      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+      const auto [first_at, last_at] = plan.steps[step];
+      const double first = v[first_at];
+      double result = v[last_at] - first;
+      if (!resets.empty()) {
+        while (next_reset < resets.size() && resets[next_reset] <= first_at) ++next_reset;
+        for (size_t i = next_reset; i < resets.size() && resets[i] <= last_at; ++i) {
+          result += v[resets[i] - 1];
+        }
+      }
+      double factor = plan.factor[step];
+      // Whether extrapolation meets the counter's zero: asked by multiplication, which is cheap,
+      // and by upstream's division only where it is close or true.
+      const double sampled = plan.sampled[step];
+      double to_start = plan.to_start[step];
+      if (is_counter && result > 0 && first >= 0 &&
+          !(first * sampled > result * to_start * kClearly)) {
+        const double to_zero = sampled * (first / result);
+        if (to_zero < to_start) {
+          to_start = to_zero;
+          factor = sampled != 0 ? (sampled + to_start + plan.to_end[step]) / sampled : 1;
+          if (is_rate) factor /= range_seconds;
+        }
+      }
+      values[step] = result * factor;
     }
-    if (count < 2) continue;
-
-    const double first = v[f0];
-    double result = v[f1 - 1] - first;
-    while (first_reset < resets.size() && resets[first_reset] <= f0) ++first_reset;
-    for (size_t i = first_reset; i < resets.size() && resets[i] < f1; ++i) {
-      result += v[resets[i] - 1];
-    }
-    // The same steps as in ExtrapolatedRate.
-    double to_start = Seconds(t[f0] - start);
-    double to_end = Seconds(end - t[f1 - 1]);
-    const double sampled = Seconds(t[f1 - 1] - t[f0]);
-    const double average = sampled / static_cast<double>(count - 1);
-    const double threshold = average * 1.1;
-    if (to_start >= threshold) to_start = average / 2;
-    if (is_counter && result > 0 && first >= 0) {
-      const double to_zero = sampled * (first / result);
-      if (to_zero < to_start) to_start = to_zero;
-    }
-    if (to_end >= threshold) to_end = average / 2;
-    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
-    if (is_rate) factor /= range_seconds;
-    values[step] = result * factor;
-    present[step / 64] |= uint64_t{1} << (step % 64);
   }
-  if (stats != nullptr && !per_step) {
-    stats->AddTotal(0, total);
-    stats->AddRead(0, read);
+}
+
+void FloatInstantRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_rate,
+                            StepColumn* out, WindowCounts* counts) {
+  const WindowPlan& plan = counts->plans->Find(call.shape, false, floats);
+  CountWindows(plan, counts);
+  const double* v = floats.v;
+  double* values = out->values();
+  for (size_t w = 0; w < out->words(); ++w) {
+    out->present()[w] = plan.present[w];
+    for (uint64_t word = plan.present[w]; word != 0; word &= word - 1) {
+      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+      const size_t last = plan.steps[step].last;
+      const double a = v[last - 1];
+      const double b = v[last];
+      // A counter that fell began anew at zero.
+      const double result = is_rate && b < a ? b : b - a;
+      values[step] = is_rate ? result / Seconds(floats.t[last] - floats.t[last - 1]) : result;
+    }
   }
 }
 

@@ -12,6 +12,8 @@ namespace {
 // threads busy.
 constexpr size_t kBatchValues = 512 * 1024;
 constexpr size_t kBatchSeriesMax = 8192;
+// The same while columns may turn out to hold histograms.
+constexpr size_t kHistogramBatchValues = 16 * 1024;
 // Below this much work threads cost more than they save.
 constexpr size_t kParallelValuesMin = 16 * 1024;
 // On a grid as fine as this one (a subquery's) a single column is work enough and much memory.
@@ -61,8 +63,12 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
   const bool windows = source.has_windows();
   Status status;
 
-  for (size_t begin = 0; begin < size && status.ok(); begin += batch_size) {
-    const size_t end = std::min(begin + batch_size, size);
+  // A histogram takes a hundred times the memory of a float: batches start small and grow only
+  // while there are none.
+  size_t batch_now = std::min(batch_size, std::max(batch_min, kHistogramBatchValues / steps_));
+  for (size_t begin = 0, end = 0; begin < size && status.ok(); begin = end) {
+    end = std::min(begin + batch_now, size);
+    bool histograms = false;
     FirstError error;
     std::atomic<size_t> next{begin};
     const auto work = [&](size_t lane) {
@@ -98,6 +104,7 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
         status = CheckSamples();
       }
       query_->current_samples = held + cost.samples;
+      histograms = histograms || columns[i - begin].has_histograms();
       if (!windows) {
         stats_->UpdatePeak(query_->current_samples);
         status = CheckSamples();
@@ -107,6 +114,7 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
       }
     }
     if (status.ok() && batch_done) status = batch_done();
+    batch_now = histograms ? std::min(batch_size, batch_min) : batch_size;
   }
   for (const WorkerState& worker : workers) {
     stats_->Merge(worker.stats);
