@@ -87,10 +87,10 @@ double Quantile(double q, std::span<double> values) {
   const double low_value = *low_at;
   if (weight == 0) return low_value;
   const auto high_at = values.begin() + static_cast<std::ptrdiff_t>(high);
-  const double high_value = high_at == low_at   ? low_value
-                            : high_at < numbers ? *high_at
-                                                : *std::min_element(std::max(high_at, numbers),
-                                                                    values.end());
+  const double high_value = high_at == low_at ? low_value
+                            : high_at < numbers
+                                ? *high_at
+                                : *std::min_element(std::max(high_at, numbers), values.end());
   return low_value * (1 - weight) + high_value * weight;
 }
 

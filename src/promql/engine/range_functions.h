@@ -69,9 +69,9 @@ struct RangeCall {
 
 // What a series cost, for the accounts.
 struct WindowCounts {
-  SampleStats* stats = nullptr;  // Gets what windows consumed; null: of no interest.
-  size_t window_max = 0;         // Samples of the largest window.
-  size_t window_last = 0;        // Of the last one.
+  SampleStats* stats = nullptr;      // Gets what windows consumed; null: of no interest.
+  size_t window_max = 0;             // Samples of the largest window.
+  size_t window_last = 0;            // Of the last one.
   WindowPlanCache* plans = nullptr;  // Null: windows are walked for each series.
 };
 
