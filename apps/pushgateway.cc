@@ -10,6 +10,7 @@
 #include "apps/flags.h"
 #include "apps/pushgateway_http.h"
 #include "apps/server.h"
+#include "apps/web_config_server.h"
 #include "narthex/client/callback.h"
 #include "narthex/client/gauge.h"
 #include "narthex/client/process_collector.h"
@@ -120,9 +121,6 @@ struct OwnMetrics {
 };
 
 Status Run(PushgatewayOptions options) {
-  if (!options.web_config_file.empty()) {
-    return Status(ErrorCode::kUnsupported, "--web.config.file is not supported yet");
-  }
   OwnMetrics own;
   options.store.check = options.http.check = !options.disable_check;
   options.store.group_series_max =
@@ -143,13 +141,10 @@ Status Run(PushgatewayOptions options) {
     PushHttp http(std::move(options.http), own.registry, own.http, *store);
     net::EventLoop loop;
     NARTHEX_TRY(const std::unique_ptr<net::HttpServer> server,
-                net::HttpServer::Start(loop, std::move(server_options),
-                                       [&http](std::shared_ptr<net::HttpExchange> exchange) {
-                                         http.Serve(std::move(exchange));
-                                       }));
-    for (const std::string& address : server->addresses()) {
-      LOG_INFO("Listening on", {"address", address});
-    }
+                StartWebServer(loop, std::move(server_options), options.web_config_file,
+                               [&http](std::shared_ptr<net::HttpExchange> exchange) {
+                                 http.Serve(std::move(exchange));
+                               }));
     WaitForEndSignal();
     LOG_INFO("received SIGINT/SIGTERM; exiting gracefully...");
     server->Stop(kStopGraceNanos);

@@ -37,15 +37,9 @@ constexpr std::string_view kNoOpFeatures[] = {
     "auto-reload-config",
 };
 constexpr std::string_view kInactiveFeatures[] = {
-    "concurrent-rule-eval",
-    "delayed-compaction",
-    "fast-startup",
-    "old-ui",
-    "openmetrics2",
-    "otlp-deltatocumulative",
-    "otlp-native-delta-ingestion",
-    "st-synthesis",
-    "use-uncached-io",
+    "delayed-compaction", "fast-startup",           "old-ui",
+    "openmetrics2",       "otlp-deltatocumulative", "otlp-native-delta-ingestion",
+    "st-synthesis",       "use-uncached-io",
 };
 
 template <size_t N>
