@@ -7,6 +7,7 @@
 
 #include "apps/command.h"
 #include "model/float_histogram_ops.h"
+#include "narthex/client/metric_checks.h"
 #include "util/numbers.h"
 #include "util/time.h"
 #include "web/json_writer.h"
@@ -21,17 +22,6 @@ using client::SummaryValue;
 using web::JsonWriter;
 // Go's encoder sorts the keys of maps.
 using SortedTexts = std::map<std::string, std::string>;
-
-std::string_view TypeName(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter: return "COUNTER";
-    case MetricType::kSummary: return "SUMMARY";
-    case MetricType::kUntyped: return "UNTYPED";
-    case MetricType::kHistogram: return "HISTOGRAM";
-    case MetricType::kGaugeHistogram: return "GAUGE_HISTOGRAM";
-    default: return "GAUGE";
-  }
-}
 
 void WriteTexts(JsonWriter& json, const SortedTexts& texts) {
   json.BeginObject();
@@ -189,7 +179,7 @@ std::string FamilyJson(const push::StampedFamily& stamped) {
   json.BeginObject();
   json.Key("time_stamp")
       .String(FormatRfc3339Nano(stamped.time.seconds * kNanosPerSecond + stamped.time.nanos));
-  json.Key("type").String(TypeName(family.type));
+  json.Key("type").String(client::MetricTypeName(family.type));
   if (family.help && !family.help->empty()) json.Key("help").String(*family.help);
   json.Key("metrics").BeginArray();
   for (const Metric& metric : family.metrics) WriteMetric(json, metric, family.type);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "apps/self_metrics.h"
+#include "narthex/client/metric_checks.h"
 #include "util/time.h"
 #include "web/json_writer.h"
 
@@ -10,17 +11,6 @@ namespace narthex::apps {
 namespace {
 
 using web::JsonWriter;
-
-std::string_view TypeName(client::MetricType type) {
-  switch (type) {
-    case client::MetricType::kCounter: return "COUNTER";
-    case client::MetricType::kSummary: return "SUMMARY";
-    case client::MetricType::kUntyped: return "UNTYPED";
-    case client::MetricType::kHistogram: return "HISTOGRAM";
-    case client::MetricType::kGaugeHistogram: return "GAUGE_HISTOGRAM";
-    default: return "GAUGE";
-  }
-}
 
 void WriteDouble(JsonWriter& json, double value) {
   if (std::isnan(value)) {
@@ -159,7 +149,7 @@ Result<std::string> SelfMetrics::Json(const std::function<bool(std::string_view)
     if (!wanted(family.name)) continue;
     json.BeginObject().Key("name").String(family.name);
     json.Key("help").String(family.help.value_or(""));
-    json.Key("type").String(TypeName(family.type));
+    json.Key("type").String(client::MetricTypeName(family.type));
     json.Key("metric").BeginArray();
     for (const client::Metric& metric : family.metrics) WriteMetric(json, metric);
     json.EndArray().EndObject();

@@ -6,88 +6,18 @@
 #include <tuple>
 
 #include "narthex/client/exposition.h"
+#include "narthex/client/metric_checks.h"
 #include "narthex/client/names.h"
 #include "utf8.h"
 
 namespace narthex::client {
 namespace {
 
-constexpr std::string_view TypeName(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter: return "COUNTER";
-    case MetricType::kSummary: return "SUMMARY";
-    case MetricType::kUntyped: return "UNTYPED";
-    case MetricType::kHistogram: return "HISTOGRAM";
-    case MetricType::kGaugeHistogram: return "GAUGE_HISTOGRAM";
-    case MetricType::kGauge:
-    case MetricType::kInfo:
-    case MetricType::kStateSet: return "GAUGE";
-  }
-  return "";
-}
-
-bool HasValueOf(const Metric& metric, MetricType type) {
-  switch (type) {
-    case MetricType::kCounter: return std::holds_alternative<CounterValue>(metric.value);
-    case MetricType::kUntyped: return std::holds_alternative<UntypedValue>(metric.value);
-    case MetricType::kGauge:
-    case MetricType::kInfo:
-    case MetricType::kStateSet: return std::holds_alternative<GaugeValue>(metric.value);
-    case MetricType::kSummary:
-      return std::holds_alternative<std::shared_ptr<const SummaryValue>>(metric.value);
-    case MetricType::kHistogram:
-    case MetricType::kGaugeHistogram:
-      return std::holds_alternative<std::shared_ptr<const HistogramValue>>(metric.value);
-  }
-  return false;
-}
-
-// `collected metric "name" { label:{…} … }`, the way messages begin.
-std::string Subject(const std::string& name, const Metric& metric) {
-  std::string text;
-  WriteProtobufCompactMetric(metric, text);
-  return "collected metric " + Quote(name) + " { " + text + "}";
-}
-
-// An empty text when the metric may stand in a family of this name and type.
-std::string CheckMetric(const std::string& name, MetricType type, const Metric& metric) {
-  if (!HasValueOf(metric, type)) {
-    return Subject(name, metric) + " is not a " + std::string(TypeName(type));
-  }
-  const std::string* previous = nullptr;
-  for (const LabelPair& label : metric.labels) {
-    if (previous != nullptr && *previous == label.name) {
-      return Subject(name, metric) + " has two or more labels with the same name: " + label.name;
-    }
-    if (!IsValidLabelName(label.name, NameValidation::kUtf8) || label.name.rfind("__", 0) == 0) {
-      return Subject(name, metric) + " has a label with an invalid name: " + label.name;
-    }
-    if (type == MetricType::kSummary && label.name == "quantile") {
-      return Subject(name, metric) + " must not have an explicit \"quantile\" label";
-    }
-    if (!IsValidUtf8(label.value)) {
-      return Subject(name, metric) + " has a label named " + Quote(label.name) +
-             " whose value is not utf8: " + Quote(label.value);
-    }
-    previous = &label.name;
-  }
-  return {};
-}
-
 LabelSet Sorted(const LabelSet& labels) {
   if (std::is_sorted(labels.begin(), labels.end())) return labels;
   Labels pairs(labels.begin(), labels.end());
   std::sort(pairs.begin(), pairs.end());
   return pairs;
-}
-
-// As client_golang sorts: fewer labels first, then by the values, then by time.
-bool MetricLess(const Metric& a, const Metric& b) {
-  if (a.labels.size() != b.labels.size()) return a.labels.size() < b.labels.size();
-  for (size_t i = 0; i < a.labels.size(); ++i) {
-    if (a.labels[i].value != b.labels[i].value) return a.labels[i].value < b.labels[i].value;
-  }
-  return a.timestamp_ms.value_or(INT64_MIN) < b.timestamp_ms.value_or(INT64_MIN);
 }
 
 struct SameSeries {
@@ -161,7 +91,7 @@ void Gatherer::Merge(size_t begin, size_t end) {
         error = CheckMetric(part.name, merged.type, metric);
       }
       if (error.empty() && !seen.insert(&metric).second) {
-        error = Subject(part.name, metric) +
+        error = DescribeCollected(part.name, metric) +
                 " was collected before with the same name and label values";
       }
       if (!error.empty()) result_.errors.push_back(std::move(error));

@@ -7,7 +7,7 @@
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <string_view>
 
-#include "narthex/client/exposition.h"
+#include "narthex/client/metric_checks.h"
 #include "push/series_hash.h"
 #include "util/strings.h"
 
@@ -17,72 +17,6 @@ namespace {
 using client::Metric;
 using client::MetricFamily;
 using client::MetricType;
-
-std::string_view TypeName(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter: return "COUNTER";
-    case MetricType::kSummary: return "SUMMARY";
-    case MetricType::kUntyped: return "UNTYPED";
-    case MetricType::kHistogram: return "HISTOGRAM";
-    case MetricType::kGaugeHistogram: return "GAUGE_HISTOGRAM";
-    default: return "GAUGE";
-  }
-}
-
-bool HasValueOf(const Metric& metric, MetricType type) {
-  switch (type) {
-    case MetricType::kCounter: return std::holds_alternative<client::CounterValue>(metric.value);
-    case MetricType::kUntyped: return std::holds_alternative<client::UntypedValue>(metric.value);
-    case MetricType::kSummary:
-      return std::holds_alternative<std::shared_ptr<const client::SummaryValue>>(metric.value);
-    case MetricType::kHistogram:
-    case MetricType::kGaugeHistogram:
-      return std::holds_alternative<std::shared_ptr<const client::HistogramValue>>(metric.value);
-    default: return std::holds_alternative<client::GaugeValue>(metric.value);
-  }
-}
-
-std::string Subject(const std::string& name, const Metric& metric) {
-  std::string text;
-  client::WriteProtobufCompactMetric(metric, text);
-  return fmt::format("collected metric {} {{ {}}}", GoQuote(name), text);
-}
-
-// Empty when the metric may stand in a family of this name and type.
-std::string Complaint(const std::string& name, MetricType type, const Metric& metric) {
-  if (!HasValueOf(metric, type)) {
-    return fmt::format("{} is not a {}", Subject(name, metric), TypeName(type));
-  }
-  const std::string* previous = nullptr;
-  for (const client::LabelPair& label : metric.labels) {
-    if (previous != nullptr && *previous == label.name) {
-      return fmt::format("{} has two or more labels with the same name: {}", Subject(name, metric),
-                         label.name);
-    }
-    if (label.name.empty() || !IsValidUtf8(label.name) || label.name.starts_with("__")) {
-      return fmt::format("{} has a label with an invalid name: {}", Subject(name, metric),
-                         label.name);
-    }
-    if (type == MetricType::kSummary && label.name == "quantile") {
-      return Subject(name, metric) + " must not have an explicit \"quantile\" label";
-    }
-    if (!IsValidUtf8(label.value)) {
-      return fmt::format("{} has a label named {} whose value is not utf8: {}",
-                         Subject(name, metric), GoQuote(label.name), GoQuote(label.value));
-    }
-    previous = &label.name;
-  }
-  return {};
-}
-
-// Fewer labels first, then by their values, as client_golang sorts.
-bool MetricLess(const Metric& a, const Metric& b) {
-  if (a.labels.size() != b.labels.size()) return a.labels.size() < b.labels.size();
-  for (size_t i = 0; i < a.labels.size(); ++i) {
-    if (a.labels[i].value != b.labels[i].value) return a.labels[i].value < b.labels[i].value;
-  }
-  return a.timestamp_ms.value_or(INT64_MIN) < b.timestamp_ms.value_or(INT64_MIN);
-}
 
 class Page {
  public:
@@ -102,9 +36,9 @@ class Page {
 
   void AddSeries(MetricFamily* target, const MetricFamily& source) {
     for (const Metric& metric : source.metrics) {
-      std::string complaint = Complaint(target->name, target->type, metric);
+      std::string complaint = client::CheckMetric(target->name, target->type, metric);
       if (complaint.empty() && !series_.insert(HashSeries(target->name, metric)).second) {
-        complaint = Subject(target->name, metric) +
+        complaint = client::DescribeCollected(target->name, metric) +
                     " was collected before with the same name and label values";
       }
       if (complaint.empty()) {
@@ -123,7 +57,7 @@ class Page {
     std::sort(page_.families.begin(), page_.families.end(),
               [](const MetricFamily& a, const MetricFamily& b) { return a.name < b.name; });
     for (MetricFamily& family : page_.families) {
-      std::stable_sort(family.metrics.begin(), family.metrics.end(), MetricLess);
+      std::stable_sort(family.metrics.begin(), family.metrics.end(), client::MetricLess);
     }
     return std::move(page_);
   }
@@ -190,7 +124,7 @@ std::string GatheredPage::error_text() const {
 bool IsSound(const MetricFamily& family) {
   if (family.name.empty() || !IsValidUtf8(family.name)) return false;
   return std::all_of(family.metrics.begin(), family.metrics.end(), [&](const Metric& metric) {
-    return Complaint(family.name, family.type, metric).empty();
+    return client::CheckMetric(family.name, family.type, metric).empty();
   });
 }
 
@@ -223,7 +157,8 @@ GatheredPage Gather(const std::vector<MetricFamily>& own, const Groups& groups,
     const auto known = predefined.find(family.name);
     if (known != predefined.end() && known->second->type != head.type) {
       page.Refuse(fmt::format("gathered metric family {} has type {} but should have {}",
-                              family.name, TypeName(head.type), TypeName(known->second->type)));
+                              family.name, client::MetricTypeName(head.type),
+                              client::MetricTypeName(known->second->type)));
       refused.insert(family.name);
       return;
     }
