@@ -149,7 +149,7 @@ class BatchFolder {
 
 Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
                                        const std::vector<double>* parameter) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(std::unique_ptr<ColumnSource> source, MakeSource(*expr.expr));
   bool drop = false;
   bool streams = source != nullptr;
@@ -201,7 +201,7 @@ Result<Value> Evaluator::EvalAggregate(const AggregateExpr& expr) {
   if (expr.op == AggregateOp::kCountValues) return CountValues(expr);
   if (expr.parameter == nullptr) return AggregateFold(expr, nullptr);
 
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value parameter, Eval(*expr.parameter));
   Result<Value> value = expr.op == AggregateOp::kQuantile ? AggregateFold(expr, &parameter.scalar)
                                                           : AggregateSelect(expr, parameter.scalar);
@@ -232,7 +232,7 @@ Result<Value> Evaluator::CountValues(const AggregateExpr& expr) {
   if (label.empty() || !IsValidUtf8(label)) {
     return MakeError(ErrorCode::kExecution, "invalid label name {}", GoQuote(label));
   }
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value input, Eval(*expr.expr));
   std::vector<std::string> names = expr.grouping;
   bool add_label = true;

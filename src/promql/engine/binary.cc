@@ -27,7 +27,7 @@ Result<Value> Evaluator::EvalBinary(const BinaryExpr& expr) {
 }
 
 Result<Value> Evaluator::BinaryScalars(const BinaryExpr& expr) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value lhs, Eval(*expr.lhs));
   NARTHEX_TRY(const Value rhs, Eval(*expr.rhs));
   if (expr.op == BinaryOp::kTrimUpper || expr.op == BinaryOp::kTrimLower) {
@@ -79,7 +79,7 @@ void ApplyFloatColumn(const BinaryExpr& expr, bool scalar_left, const StepColumn
 }  // namespace
 
 Result<Value> Evaluator::BinaryVectorScalar(const BinaryExpr& expr) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(Value lhs, Eval(*expr.lhs));
   NARTHEX_TRY(Value rhs, Eval(*expr.rhs));
   const bool scalar_left = lhs.type == ValueType::kScalar;
@@ -138,7 +138,7 @@ Result<Value> Evaluator::BinaryVectorScalar(const BinaryExpr& expr) {
 }
 
 Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value lhs, Eval(*expr.lhs));
   NARTHEX_TRY(const Value rhs, Eval(*expr.rhs));
   const LabelProjection projection = MatchingProjection(*expr.matching);

@@ -9,6 +9,7 @@
 #include "promql/engine/annotations.h"
 #include "promql/engine/query_result.h"
 #include "promql/parser/ast.h"
+#include "util/go_math.h"
 #include "util/status.h"
 
 namespace narthex::promql {
@@ -61,8 +62,8 @@ void WithArithmetic(BinaryOp op, Use&& use) {
     case BinaryOp::kMul: return use([](double l, double r) { return l * r; });
     case BinaryOp::kDiv: return use([](double l, double r) { return l / r; });
     case BinaryOp::kMod: return use([](double l, double r) { return std::fmod(l, r); });
-    case BinaryOp::kPow: return use([](double l, double r) { return std::pow(l, r); });
-    default: return use([](double l, double r) { return std::atan2(l, r); });
+    case BinaryOp::kPow: return use([](double l, double r) { return go::Pow(l, r); });
+    default: return use([](double l, double r) { return go::Atan2(l, r); });
   }
 }
 template <typename Use>

@@ -293,7 +293,7 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, in
   stats->total_queryable_samples = samples.total();
   stats->samples_read = samples.read();
   stats->series_touched = samples.series();
-  stats->peak_samples = static_cast<int64_t>(samples.peak());
+  stats->peak_samples = samples.peak();
   stats->per_step = per_step;
   for (size_t step = 0; per_step && step < grid.steps(); ++step) {
     stats->total_queryable_samples_per_step.emplace_back(grid.TimeAt(step),

@@ -23,7 +23,7 @@ Status QueryState::CheckDone(std::string_view where) const {
 }
 
 Status Evaluator::CheckSamples() const {
-  if (query_->current_samples <= query_->samples_max) return {};
+  if (query_->current_samples <= static_cast<int64_t>(query_->samples_max)) return {};
   return Status(ErrorCode::kExecution, std::string(kTooManySamplesText));
 }
 
@@ -36,7 +36,7 @@ Status Evaluator::CheckDense(size_t series) const {
 }
 
 Status Evaluator::Hold(size_t samples) {
-  query_->current_samples += samples;
+  query_->current_samples += static_cast<int64_t>(samples);
   stats_->UpdatePeak(query_->current_samples);
   return CheckSamples();
 }
@@ -69,29 +69,30 @@ void AddWeighed(const VectorValue& vector, std::vector<size_t>* per_step) {
 
 }  // namespace
 
-Status Evaluator::AccountSteps(size_t before, std::span<const VectorValue* const> inputs,
+Status Evaluator::AccountSteps(int64_t before, std::span<const VectorValue* const> inputs,
                                size_t scalars, const Value& output) {
   std::vector<size_t> gathered(steps_, scalars);
   for (const VectorValue* input : inputs) AddPresent(*input, &gathered);
   std::vector<size_t> made(steps_, output.type == ValueType::kScalar ? 1 : 0);
   AddWeighed(output.vector, &made);
-  size_t held = query_->current_samples;
+  int64_t held = query_->current_samples;
   for (size_t step = 0; step < steps_; ++step) {
-    held += made[step];
-    stats_->UpdatePeak(held + gathered[step]);
-    if (held + gathered[step] > query_->samples_max) {
-      query_->current_samples = held + gathered[step];
+    held += static_cast<int64_t>(made[step]);
+    const int64_t with_inputs = held + static_cast<int64_t>(gathered[step]);
+    stats_->UpdatePeak(with_inputs);
+    if (with_inputs > static_cast<int64_t>(query_->samples_max)) {
+      query_->current_samples = with_inputs;
       return CheckSamples();
     }
   }
   size_t total = 0;
   for (const size_t count : made) total += count;
-  query_->current_samples = before + total;
+  query_->current_samples = before + static_cast<int64_t>(total);
   stats_->UpdatePeak(query_->current_samples);
   return {};
 }
 
-Result<Value> Evaluator::FinishVector(VectorValue vector, size_t before,
+Result<Value> Evaluator::FinishVector(VectorValue vector, int64_t before,
                                       std::span<const VectorValue* const> inputs, size_t scalars) {
   Value value;
   value.type = ValueType::kVector;
@@ -111,7 +112,7 @@ Result<Value> Evaluator::FinishVector(VectorValue vector, size_t before,
   return value;
 }
 
-Result<Value> Evaluator::FinishScalar(std::vector<double> scalar, size_t before,
+Result<Value> Evaluator::FinishScalar(std::vector<double> scalar, int64_t before,
                                       std::span<const VectorValue* const> inputs, size_t scalars) {
   Value value;
   value.type = ValueType::kScalar;

@@ -45,7 +45,9 @@ struct QueryState {
   uint64_t series_max = 0;
   uint64_t samples_read_max = 0;
 
-  size_t current_samples = 0;
+  // Signed, since upstream gives samples back that it never counted (absent_over_time in a
+  // subquery), and then allows for more.
+  int64_t current_samples = 0;
   uint64_t cost_series = 0;
   uint64_t cost_samples_read = 0;
   Annotations annotations;
@@ -73,18 +75,18 @@ class Evaluator {
   Status CheckDone() const { return query_->CheckDone("expression evaluation"); }
   // Counts samples in memory; refuses when they are too many.
   Status Hold(size_t samples);
-  void Release(size_t samples) { query_->current_samples -= samples; }
+  void Release(size_t samples) { query_->current_samples -= static_cast<int64_t>(samples); }
   Status CheckSamples() const;
   // Columns are dense, so series with few samples on a fine grid take more memory than their
   // samples tell: refuses before it becomes too much.
   Status CheckDense(size_t series) const;
   // What evaluating step by step would have held at most: at each step the elements gathered from
   // the inputs and the results up to then. `before` is the count of samples before the inputs.
-  Status AccountSteps(size_t before, std::span<const VectorValue* const> inputs, size_t scalars,
+  Status AccountSteps(int64_t before, std::span<const VectorValue* const> inputs, size_t scalars,
                       const Value& output);
-  Result<Value> FinishVector(VectorValue vector, size_t before,
+  Result<Value> FinishVector(VectorValue vector, int64_t before,
                              std::span<const VectorValue* const> inputs, size_t scalars);
-  Result<Value> FinishScalar(std::vector<double> scalar, size_t before,
+  Result<Value> FinishScalar(std::vector<double> scalar, int64_t before,
                              std::span<const VectorValue* const> inputs, size_t scalars);
   Labels ResultLabels(const Labels& labels) const {
     return query_->delayed_name_removal ? labels : DropMetadata(labels);
@@ -147,7 +149,7 @@ class Evaluator {
   Result<Value> EvalTimestampOfExpr(const Call& call);
   // Applies fn(value, step) to all floats; histograms go, and so does the name.
   template <typename Fn>
-  Result<Value> MapFloats(Value input, size_t before, size_t scalars, Fn&& fn);
+  Result<Value> MapFloats(Value input, int64_t before, size_t scalars, Fn&& fn);
 
   // label_functions.cc
   Result<Value> EvalLabelReplace(const Call& call);

@@ -215,7 +215,7 @@ Result<Value> Evaluator::EvalHistogramFloat(const Call& call) {
   if (name == "histogram_stddev") {
     fn = [](const FloatHistogram& h) { return std::sqrt(HistogramVariance(h)); };
   }
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
@@ -232,7 +232,7 @@ Result<Value> Evaluator::EvalHistogramFloat(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalHistogramQuantile(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   Annotations outside = std::exchange(query_->annotations, {});
   NARTHEX_TRY(const Value q, Eval(*call.arguments[0]));
   NARTHEX_TRY(const Value input, Eval(*call.arguments[1]));
@@ -270,7 +270,7 @@ Result<Value> Evaluator::EvalHistogramQuantile(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalHistogramFraction(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value lower, Eval(*call.arguments[0]));
   NARTHEX_TRY(const Value upper, Eval(*call.arguments[1]));
   NARTHEX_TRY(const Value input, Eval(*call.arguments[2]));
@@ -297,7 +297,7 @@ Result<Value> Evaluator::EvalHistogramFraction(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   Annotations outside = std::exchange(query_->annotations, {});
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   const std::string& label = call.arguments[1]->As<StringLiteral>().value;

@@ -192,7 +192,7 @@ Result<Value> Evaluator::EvalInfo(const Call& call) {
   }
   NARTHEX_TRY(const VectorValue infos,
               FetchInfoSeries(base, ignored, data_matchers, effective, reference));
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
 
   bool keep_unmatched = true;
   for (const Matcher& matcher : data_matchers) {

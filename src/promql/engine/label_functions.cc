@@ -157,7 +157,7 @@ Result<Value> Evaluator::EvalLabelJoin(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalSortByLabel(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   if (!grid_.single_step()) {
     query_->annotations.Warn(

@@ -6,7 +6,7 @@
 
 #include "model/float_histogram_ops.h"
 #include "promql/engine/kahan.h"
-#include "promql/engine/logarithm.h"
+#include "util/go_math.h"
 
 namespace narthex::promql {
 namespace {
@@ -220,10 +220,10 @@ double HistogramQuantile(double q, const FloatHistogram& histogram, std::string_
     return bucket.lower + (bucket.upper - bucket.lower) * fraction;
   }
   // On the logarithmic scale exponential buckets are equally wide.
-  const double log_lower = BinaryLog(std::abs(bucket.lower));
-  const double log_upper = BinaryLog(std::abs(bucket.upper));
-  if (bucket.lower > 0) return std::exp2(log_lower + (log_upper - log_lower) * fraction);
-  return -std::exp2(log_upper + (log_lower - log_upper) * (1 - fraction));
+  const double log_lower = go::Log2(std::abs(bucket.lower));
+  const double log_upper = go::Log2(std::abs(bucket.upper));
+  if (bucket.lower > 0) return go::Exp2(log_lower + (log_upper - log_lower) * fraction);
+  return -go::Exp2(log_upper + (log_lower - log_upper) * (1 - fraction));
 }
 
 double HistogramFraction(double lower, double upper, const FloatHistogram& histogram,

@@ -35,7 +35,7 @@ class SampleStats {
     if (per_step()) read_per_step_[step] += samples;
   }
   void AddSeries(int64_t series) { series_ += series; }
-  void UpdatePeak(size_t samples) { peak_ = std::max(peak_, samples); }
+  void UpdatePeak(int64_t samples) { peak_ = std::max(peak_, samples); }
   // What a worker counted; it has the same grid.
   void Merge(const SampleStats& worker);
 
@@ -54,7 +54,7 @@ class SampleStats {
   int64_t total() const { return total_; }
   int64_t read() const { return read_; }
   int64_t series() const { return series_; }
-  size_t peak() const { return peak_; }
+  int64_t peak() const { return peak_; }
   const std::vector<int64_t>& total_per_step() const { return total_per_step_; }
   const std::vector<int64_t>& read_per_step() const { return read_per_step_; }
   // An empty one of the same shape.
@@ -65,7 +65,7 @@ class SampleStats {
   int64_t total_ = 0;
   int64_t read_ = 0;
   int64_t series_ = 0;
-  size_t peak_ = 0;
+  int64_t peak_ = 0;
   std::vector<int64_t> total_per_step_;
   std::vector<int64_t> read_per_step_;
 };

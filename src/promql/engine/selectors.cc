@@ -239,7 +239,7 @@ Result<Value> Evaluator::EvalVectorSelector(const VectorSelector& selector) {
 // timestamp() and start_timestamp() of a selector tell about the sample, not about the step.
 Result<Value> Evaluator::EvalTimestamps(const Call& call, const VectorSelector& selector) {
   const bool start = call.function->name == "start_timestamp";
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   InstantShape shape{.grid = grid_,
                      .offset_ms = OffsetMs(selector),
                      .at_ms = AtMs(selector),

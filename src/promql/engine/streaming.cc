@@ -97,13 +97,15 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
     // The accounts, in the order in which upstream would have read the series.
     for (size_t i = begin; i < end && status.ok(); ++i) {
       const SeriesCost& cost = costs[i - begin];
-      const size_t held = query_->current_samples;
+      const int64_t held = query_->current_samples;
+      const auto made = static_cast<int64_t>(cost.samples);
       if (windows) {
-        stats_->UpdatePeak(held + std::max(cost.window_max, cost.window_last + cost.samples));
-        query_->current_samples = held + std::max(cost.window_max, cost.window_last + cost.samples);
+        query_->current_samples = held + std::max(static_cast<int64_t>(cost.window_max),
+                                                  static_cast<int64_t>(cost.window_last) + made);
+        stats_->UpdatePeak(query_->current_samples);
         status = CheckSamples();
       }
-      query_->current_samples = held + cost.samples;
+      query_->current_samples = held + made;
       histograms = histograms || columns[i - begin].has_histograms();
       if (!windows) {
         stats_->UpdatePeak(query_->current_samples);

@@ -5,8 +5,8 @@
 #include <numbers>
 
 #include "promql/engine/evaluator.h"
-#include "promql/engine/logarithm.h"
 #include "promql/engine/pattern_sort.h"
+#include "util/go_math.h"
 
 namespace narthex::promql {
 namespace {
@@ -25,23 +25,23 @@ FloatFn FindFloatFunction(std::string_view name) {
       {"abs", [](double v) { return std::fabs(v); }},
       {"ceil", [](double v) { return std::ceil(v); }},
       {"floor", [](double v) { return std::floor(v); }},
-      {"exp", [](double v) { return std::exp(v); }},
+      {"exp", go::Exp},
       {"sqrt", [](double v) { return std::sqrt(v); }},
-      {"ln", NaturalLog},
-      {"log2", BinaryLog},
-      {"log10", DecimalLog},
-      {"sin", [](double v) { return std::sin(v); }},
-      {"cos", [](double v) { return std::cos(v); }},
-      {"tan", [](double v) { return std::tan(v); }},
-      {"asin", [](double v) { return std::asin(v); }},
-      {"acos", [](double v) { return std::acos(v); }},
-      {"atan", [](double v) { return std::atan(v); }},
-      {"sinh", [](double v) { return std::sinh(v); }},
-      {"cosh", [](double v) { return std::cosh(v); }},
-      {"tanh", [](double v) { return std::tanh(v); }},
-      {"asinh", [](double v) { return std::asinh(v); }},
-      {"acosh", [](double v) { return std::acosh(v); }},
-      {"atanh", [](double v) { return std::atanh(v); }},
+      {"ln", go::Log},
+      {"log2", go::Log2},
+      {"log10", go::Log10},
+      {"sin", go::Sin},
+      {"cos", go::Cos},
+      {"tan", go::Tan},
+      {"asin", go::Asin},
+      {"acos", go::Acos},
+      {"atan", go::Atan},
+      {"sinh", go::Sinh},
+      {"cosh", go::Cosh},
+      {"tanh", go::Tanh},
+      {"asinh", go::Asinh},
+      {"acosh", go::Acosh},
+      {"atanh", go::Atanh},
       {"rad", [](double v) { return v * (std::numbers::pi / 180); }},
       {"deg", [](double v) { return v * (180 / std::numbers::pi); }},
       // NaN and both zeros stay what they are.
@@ -177,7 +177,7 @@ Labels AbsentLabels(const Expr& argument) {
 }
 
 template <typename Fn>
-Result<Value> Evaluator::MapFloats(Value input, size_t before, size_t scalars, Fn&& fn) {
+Result<Value> Evaluator::MapFloats(Value input, int64_t before, size_t scalars, Fn&& fn) {
   // Gathering happens before the histograms go.
   VectorValue output;
   output.reserve(input.vector.size());
@@ -201,7 +201,7 @@ Result<Value> Evaluator::MapFloats(Value input, size_t before, size_t scalars, F
 
 Result<Value> Evaluator::EvalVectorCall(const Call& call) {
   const std::string_view name = call.function->name;
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   if (const FloatFn fn = FindFloatFunction(name); fn != nullptr) {
     NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
     return MapFloats(std::move(input), before, 0, [fn](double v, size_t) { return fn(v); });
@@ -236,7 +236,7 @@ Result<Value> Evaluator::EvalVectorCall(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalScalarOf(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   std::vector<double> scalar(steps_, 0);
   std::vector<uint8_t> found(steps_, 0);
@@ -255,7 +255,7 @@ Result<Value> Evaluator::EvalScalarOf(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalVectorOf(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   StepColumn column(steps_);
   std::copy(input.scalar.begin(), input.scalar.end(), column.values());
@@ -266,7 +266,7 @@ Result<Value> Evaluator::EvalVectorOf(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalAbsent(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   StepColumn column(steps_);
   std::fill_n(column.values(), steps_, 1.0);
@@ -283,7 +283,7 @@ Result<Value> Evaluator::EvalAbsent(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalTimestampOfExpr(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
@@ -298,7 +298,7 @@ Result<Value> Evaluator::EvalTimestampOfExpr(const Call& call) {
 
 Result<Value> Evaluator::EvalClamp(const Call& call) {
   const std::string_view name = call.function->name;
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   NARTHEX_TRY(const Value second, Eval(*call.arguments[1]));
   std::vector<double> low(steps_, -kInf);
@@ -326,7 +326,7 @@ Result<Value> Evaluator::EvalClamp(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalRound(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   std::vector<double> nearest(steps_, 1.0);
   if (call.arguments.size() > 1) {
@@ -341,7 +341,7 @@ Result<Value> Evaluator::EvalRound(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalMaxMinOf(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value a, Eval(*call.arguments[0]));
   NARTHEX_TRY(const Value b, Eval(*call.arguments[1]));
   std::vector<double> scalar(steps_);
@@ -355,7 +355,7 @@ Result<Value> Evaluator::EvalMaxMinOf(const Call& call) {
 
 Result<Value> Evaluator::EvalDate(const Call& call) {
   const DatePart part = *FindDatePart(call.function->name);
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   if (call.arguments.empty()) {
     StepColumn column(steps_);
     for (size_t step = 0; step < steps_; ++step) {
@@ -371,7 +371,7 @@ Result<Value> Evaluator::EvalDate(const Call& call) {
 }
 
 Result<Value> Evaluator::EvalSort(const Call& call) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
   if (!grid_.single_step()) {
     query_->annotations.Warn(

@@ -355,7 +355,7 @@ class VectorMatch {
 }  // namespace
 
 Result<Value> Evaluator::BinaryVectors(const BinaryExpr& expr) {
-  const size_t before = query_->current_samples;
+  const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value lhs, Eval(*expr.lhs));
   NARTHEX_TRY(const Value rhs, Eval(*expr.rhs));
   VectorMatch match(expr, lhs.vector, rhs.vector, steps_, query_->delayed_name_removal);

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "promql/plan/plan.h"
+#include "util/go_math.h"
 
 namespace narthex::promql::plan_internal {
 namespace {
@@ -50,7 +51,7 @@ Result<double> Seconds(const Expr& expr, const PlanRequest& request) {
     case Op::kMod:
       if (rhs == 0) return ErrorAt(expr, "modulo by zero");
       return std::fmod(lhs, rhs);
-    case Op::kPow: return std::pow(lhs, rhs);
+    case Op::kPow: return go::Pow(lhs, rhs);
   }
   return ErrorAt(expr, "unexpected duration expression");
 }
