@@ -66,10 +66,10 @@ void Finish(const Format& format, std::string& out) {
   }
 }
 
-ScrapeResponse Scrape(const Registry& registry, std::string_view accept,
+ScrapeResponse Scrape(const Gatherable& source, std::string_view accept,
                       const std::vector<FormatType>& offered, const EncodeOptions& options) {
   const Format format = Negotiate(accept, offered);
-  GatherResult gathered = registry.Gather();
+  GatherResult gathered = source.Gather();
   ScrapeResponse response{format.ContentType(), {}, std::move(gathered.errors)};
   for (const MetricFamily& family : gathered.families) {
     const size_t begin = response.body.size();

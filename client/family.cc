@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "text_parts.h"
 #include "utf8.h"
 
 namespace narthex::client {
@@ -102,6 +103,10 @@ struct FamilyCore::Children {
   }
 };
 
+void MetricCore::Collect(const LabelSet& labels, std::vector<Metric>& out) {
+  out.push_back({labels, Read(), std::nullopt});
+}
+
 FamilyCore::FamilyCore(Description description, MetricType type, NewCore new_core)
     : description_(std::move(description)),
       type_(type),
@@ -151,7 +156,7 @@ Result<std::shared_ptr<MetricCore>> FamilyCore::Child(const std::string_view* va
   // Another thread may have been faster.
   const auto it = children_->Find(hash, values);
   if (it != children_->by_hash.end()) return it->second.core;
-  std::shared_ptr<MetricCore> core = new_core_();
+  std::shared_ptr<MetricCore> core = new_core_(description_);
   children_->by_hash.emplace(hash, ChildEntry{core, LabelSet(std::move(labels))});
   return core;
 }
@@ -223,7 +228,7 @@ void FamilyCore::Collect(std::vector<MetricFamily>& out) {
   if (!description_.unit.empty()) family.unit = description_.unit;
   family.metrics.reserve(entries.size());
   for (ChildEntry& entry : entries) {
-    family.metrics.push_back({std::move(entry.labels), entry.core->Read(), std::nullopt});
+    entry.core->Collect(entry.labels, family.metrics);
   }
   out.push_back(std::move(family));
 }
@@ -240,16 +245,23 @@ Result<std::shared_ptr<FamilyCore>> DeclareFamily(Registry* registry, const Metr
   if (!options_status.ok()) return options_status;
   Description description = MakeDescription(options, std::move(label_names));
   if (Status status = description.Check(); !status.ok()) return status;
-  const std::string_view reserved = type == MetricType::kHistogram ? "le"
-                                    : type == MetricType::kSummary ? "quantile"
-                                                                   : "";
+  if (type == MetricType::kInfo && !EndsWith(description.name, "_info")) {
+    return Status(StatusCode::kInvalid, "the name of info metric " + Quote(description.name) +
+                                            " must end with \"_info\"");
+  }
+  const std::string_view reserved = type == MetricType::kHistogram  ? "le"
+                                    : type == MetricType::kSummary  ? "quantile"
+                                    : type == MetricType::kStateSet ? description.name
+                                                                    : std::string_view();
   bool reserved_used = false;
   for (const LabelPair& label : description.const_labels) reserved_used |= label.name == reserved;
   for (const std::string& label : description.variable_labels) reserved_used |= label == reserved;
   if (reserved_used && !reserved.empty()) {
     return Status(StatusCode::kInvalid,
                   Quote(reserved) + " is not allowed as label name in " +
-                      (type == MetricType::kHistogram ? "histograms" : "summaries"));
+                      (type == MetricType::kHistogram ? "histograms"
+                       : type == MetricType::kSummary ? "summaries"
+                                                      : "state sets of this name"));
   }
   auto family = std::make_shared<FamilyCore>(std::move(description), type, std::move(new_core));
   if (registry == nullptr) return family;

@@ -341,7 +341,7 @@ HistogramValue Histogram::Value() const {
   return core_ ? core_->Value() : HistogramValue();
 }
 
-std::shared_ptr<detail::MetricCore> Histogram::NewCore(const Options& options) {
+std::shared_ptr<detail::MetricCore> Histogram::NewCore(const Options& options, const Description&) {
   return std::make_shared<Core>(options);
 }
 

@@ -9,6 +9,7 @@
 
 #include "gather.h"
 #include "narthex/client/detail/metric_core.h"
+#include "narthex/client/metric_checks.h"
 #include "utf8.h"
 
 namespace narthex::client {
@@ -230,6 +231,42 @@ GatherResult Registry::Gather() const {
     for (MetricFamily& family : families) gatherer.Add(std::move(family), trusted[i]);
   }
   return std::move(gatherer).Finish();
+}
+
+GatherResult Gatherers::Gather() const {
+  Gatherer gatherer;
+  std::vector<std::string> errors;
+  std::unordered_map<std::string, MetricFamily> first;  // By name, without series.
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    GatherResult result = sources_[i]->Gather();
+    for (const std::string& error : result.errors) {
+      errors.push_back("[from Gatherer #" + std::to_string(i + 1) + "] " + error);
+    }
+    for (MetricFamily& family : result.families) {
+      const auto [it, added] = first.try_emplace(family.name);
+      MetricFamily& known = it->second;
+      if (added) {
+        known.help = family.help;
+        known.type = family.type;
+      } else if (known.help != family.help) {
+        errors.push_back("gathered metric family " + family.name + " has help " +
+                         Quote(family.help.value_or("")) + " but should have " +
+                         Quote(known.help.value_or("")));
+        continue;
+      } else if (known.type != family.type) {
+        errors.push_back("gathered metric family " + family.name + " has type " +
+                         std::string(MetricTypeName(family.type)) + " but should have " +
+                         std::string(MetricTypeName(known.type)));
+        continue;
+      }
+      // Each source has checked its own families; only joined ones are looked at again.
+      gatherer.Add(std::move(family), true);
+    }
+  }
+  GatherResult joined = std::move(gatherer).Finish();
+  errors.insert(errors.end(), joined.errors.begin(), joined.errors.end());
+  joined.errors = std::move(errors);
+  return joined;
 }
 
 }  // namespace narthex::client

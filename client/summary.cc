@@ -235,7 +235,7 @@ SummaryValue Summary::Value() const {
   return core_ ? core_->Value() : SummaryValue();
 }
 
-std::shared_ptr<detail::MetricCore> Summary::NewCore(const Options& options) {
+std::shared_ptr<detail::MetricCore> Summary::NewCore(const Options& options, const Description&) {
   return std::make_shared<Core>(options);
 }
 

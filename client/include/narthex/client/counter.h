@@ -80,7 +80,7 @@ class Counter {
   // For Family and Registry.
   explicit Counter(std::shared_ptr<detail::MetricCore> core)
       : core_(std::static_pointer_cast<Core>(std::move(core))) {}
-  static std::shared_ptr<detail::MetricCore> NewCore(const Options&) {
+  static std::shared_ptr<detail::MetricCore> NewCore(const Options&, const Description&) {
     return std::make_shared<Core>();
   }
   static Status CheckOptions(const Options&) { return {}; }

@@ -81,7 +81,7 @@ struct ScrapeResponse {
   // What had to be left out: of Gather() and of the writers.
   std::vector<std::string> errors;
 };
-ScrapeResponse Scrape(const Registry& registry, std::string_view accept,
+ScrapeResponse Scrape(const Gatherable& source, std::string_view accept,
                       const std::vector<FormatType>& offered = OpenMetricsFormats(),
                       const EncodeOptions& options = {});
 

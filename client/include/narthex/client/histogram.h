@@ -103,7 +103,8 @@ class Histogram {
   HistogramValue Value() const;
 
   explicit Histogram(std::shared_ptr<detail::MetricCore> core);
-  static std::shared_ptr<detail::MetricCore> NewCore(const Options& options);
+  static std::shared_ptr<detail::MetricCore> NewCore(const Options& options,
+                                                     const Description& description);
   static Status CheckOptions(const Options& options);
 
  private:

@@ -1,8 +1,9 @@
 // A set of collectors that are exposed together.
 //
-//   static narthex::client::Counter requests{"http_requests_total", "Requests served."};  //
-//   default narthex::client::Registry registry; // own narthex::client::Counter errors{registry,
-//   {"errors_total", "Errors seen."}};
+//   static Counter requests{"http_requests_total", "Requests served."};   // the default registry
+//
+//   Registry registry;                                                    // one of one's own
+//   Counter errors{registry, {"errors_total", "Errors seen."}};
 //
 // Declaring the same metric twice in one registry (equal name, help, labels and type) gives the
 // same metric. A declaration that clashes with another, or whose name is invalid, is a bug:
@@ -15,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "narthex/client/collector.h"
@@ -51,11 +53,19 @@ class Registration {
   const Collector* collector_ = nullptr;
 };
 
-class Registry {
+// What can be asked for a page of families: a registry, or several.
+class Gatherable {
+ public:
+  virtual ~Gatherable() = default;
+  // Any thread.
+  virtual GatherResult Gather() const = 0;
+};
+
+class Registry final : public Gatherable {
  public:
   // `validation`: which names declarations may use.
   explicit Registry(NameValidation validation = NameValidation::kUtf8);
-  ~Registry();
+  ~Registry() override;
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
@@ -69,7 +79,7 @@ class Registry {
   // False when it was not registered. A collection that is running may still ask it.
   bool Unregister(const Collector* collector);
 
-  GatherResult Gather() const;
+  GatherResult Gather() const override;
 
   // For the metrics: registers `family`, or gives the equal one that is there already.
   Result<std::shared_ptr<detail::FamilyCore>> RegisterFamily(
@@ -77,6 +87,17 @@ class Registry {
 
  private:
   std::shared_ptr<Registration::State> state_;
+};
+
+// One page of several sources, which outlive it. What clashes with an earlier source is left out;
+// families of equal name, help and type are joined. Errors have the words of client_golang.
+class Gatherers final : public Gatherable {
+ public:
+  explicit Gatherers(std::vector<const Gatherable*> sources) : sources_(std::move(sources)) {}
+  GatherResult Gather() const override;
+
+ private:
+  const std::vector<const Gatherable*> sources_;
 };
 
 }  // namespace narthex::client

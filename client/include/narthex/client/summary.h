@@ -62,7 +62,8 @@ class Summary {
   SummaryValue Value() const;
 
   explicit Summary(std::shared_ptr<detail::MetricCore> core);
-  static std::shared_ptr<detail::MetricCore> NewCore(const Options& options);
+  static std::shared_ptr<detail::MetricCore> NewCore(const Options& options,
+                                                     const Description& description);
   static Status CheckOptions(const Options& options);
 
  private:

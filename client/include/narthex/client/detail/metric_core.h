@@ -19,11 +19,13 @@ class MetricCore {
   virtual ~MetricCore() = default;
   // Any thread, while others write.
   virtual MetricValue Read() = 0;
+  // Appends the series of this metric, whose labels are `labels`: one, for most kinds.
+  virtual void Collect(const LabelSet& labels, std::vector<Metric>& out);
 };
 
 class FamilyCore final : public Collector {
  public:
-  using NewCore = std::function<std::shared_ptr<MetricCore>()>;
+  using NewCore = std::function<std::shared_ptr<MetricCore>(const Description&)>;
 
   FamilyCore(Description description, MetricType type, NewCore new_core);
   ~FamilyCore() override;
@@ -69,7 +71,9 @@ Result<std::shared_ptr<FamilyCore>> Declare(Registry* registry, const MetricOpti
                                             const typename M::Options& metric_options) {
   return DeclareFamily(registry, options, std::move(label_names), M::kType,
                        M::CheckOptions(metric_options),
-                       [metric_options] { return M::NewCore(metric_options); });
+                       [metric_options](const Description& description) {
+                         return M::NewCore(metric_options, description);
+                       });
 }
 
 template <typename M>
