@@ -49,7 +49,10 @@ struct alignas(64) Shard {
 class HistogramCore final : public MetricCore {
  public:
   explicit HistogramCore(HistogramOptions options);
-  ~HistogramCore() override { delete[] extra_.load(std::memory_order_relaxed); }
+  ~HistogramCore() override {
+    delete[] extra_.load(std::memory_order_relaxed);
+    delete[] next_exemplar_ns_.load(std::memory_order_relaxed);
+  }
 
   void Observe(double v) noexcept;
   void AddExemplar(double v, ExemplarPtr exemplar);
@@ -64,6 +67,7 @@ class HistogramCore final : public MetricCore {
   nanoseconds Now() const { return options_.now ? options_.now() : SteadyNow(); }
 
   size_t FindBucket(double v) const noexcept;
+  void SampleExemplar(double v, size_t bucket) noexcept;
   void InitShard(Shard& shard) const;
   // A locked shard.
   Shard& Acquire() noexcept;
@@ -86,6 +90,8 @@ class HistogramCore final : public MetricCore {
   std::atomic<Shard*> extra_{nullptr};  // Written once.
   std::atomic<uint32_t> contention_{0};
   uint32_t extra_mask_ = 0;  // Written before extra_ is published.
+  // One a bucket, made when a hook for exemplars is there; written once.
+  std::atomic<std::atomic<int64_t>*> next_exemplar_ns_{nullptr};
 
   std::mutex slow_mutex_;  // Guards what follows.
   nanoseconds last_reset_{};
@@ -198,6 +204,7 @@ void HistogramCore::Observe(double v) noexcept {
   const bool over = options_.native_max_buckets > 0 && shard.native != nullptr &&
                     shard.native->bucket_count() > options_.native_max_buckets;
   shard.lock.unlock();
+  if (exemplar_source.load(std::memory_order_relaxed) != nullptr) SampleExemplar(v, bucket);
   if (!over) return;
   const std::lock_guard slow(slow_mutex_);
   LockAll();
@@ -274,6 +281,23 @@ void HistogramCore::LimitNative(const double* newest) {
 void HistogramCore::SpreadLayout() {
   if (Shard* extra = extra_.load(std::memory_order_acquire)) {
     for (uint32_t i = 0; i <= extra_mask_; ++i) extra[i].native->CopyLayout(*base_.native);
+  }
+}
+
+void HistogramCore::SampleExemplar(double v, size_t bucket) noexcept {
+  std::atomic<int64_t>* due = next_exemplar_ns_.load(std::memory_order_acquire);
+  try {
+    if (due == nullptr) {
+      const std::lock_guard slow(slow_mutex_);
+      due = next_exemplar_ns_.load(std::memory_order_relaxed);
+      if (due == nullptr) {
+        due = new std::atomic<int64_t>[bound_count() + 1] {};
+        next_exemplar_ns_.store(due, std::memory_order_release);
+      }
+    }
+    if (ExemplarPtr taken = TakeExemplar(due[bucket], v)) AddExemplar(v, std::move(taken));
+  } catch (const std::bad_alloc&) {
+    // The observation itself is counted.
   }
 }
 

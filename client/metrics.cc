@@ -4,7 +4,6 @@
 #include "narthex/client/counter.h"
 #include "narthex/client/exemplar.h"
 #include "narthex/client/gauge.h"
-#include "utf8.h"
 
 namespace narthex::client {
 
@@ -15,6 +14,10 @@ Timestamp Timestamp::Now() {
 
 MetricValue detail::CounterCore::Read() {
   return CounterValue{cell.Value(), exemplar.Get(), created_};
+}
+
+void detail::CounterCore::SampleExemplar(double v) noexcept {
+  if (ExemplarPtr taken = TakeExemplar(next_exemplar_ns_, v)) exemplar.Set(std::move(taken));
 }
 
 Status Counter::IncWithExemplar(double v, const Labels& labels) const {
@@ -28,27 +31,6 @@ Status Counter::IncWithExemplar(double v, const Labels& labels) const {
 void Gauge::SetToCurrentTime() const {
   const Timestamp now = Timestamp::Now();
   Set(now.UnixSeconds());
-}
-
-Result<ExemplarPtr> MakeExemplar(const Labels& labels, double value, Timestamp timestamp) {
-  size_t runes = 0;
-  for (const LabelPair& label : labels) {
-    if (!IsValidLabelName(label.name, NameValidation::kUtf8)) {
-      return Status(StatusCode::kInvalid,
-                    "exemplar label name " + Quote(label.name) + " is invalid");
-    }
-    if (!IsValidUtf8(label.value)) {
-      return Status(StatusCode::kInvalid,
-                    "exemplar label value " + Quote(label.value) + " is not valid UTF-8");
-    }
-    runes += CountRunes(label.name) + CountRunes(label.value);
-  }
-  if (runes > kExemplarRunesMax) {
-    return Status(StatusCode::kInvalid, "exemplar labels have " + std::to_string(runes) +
-                                            " runes, exceeding the limit of " +
-                                            std::to_string(kExemplarRunesMax));
-  }
-  return ExemplarPtr(std::make_shared<const Exemplar>(Exemplar{labels, value, timestamp}));
 }
 
 }  // namespace narthex::client

@@ -72,6 +72,46 @@ TEST(CounterCell, SpreadsOnlyUnderContention) {
   for (int i = 0; i < 1000; ++i) calm.Add(1);
   EXPECT_FALSE(calm.spread());
   EXPECT_EQ(calm.Value(), 1000);
+
+  // Other threads, one after the other: each gets the number of the one before, and with it what
+  // that one owned.
+  for (int i = 0; i < 20; ++i) {
+    std::thread([&] {
+      for (int k = 0; k < 100; ++k) calm.Add(1);
+    }).join();
+  }
+  EXPECT_FALSE(calm.spread());
+  EXPECT_EQ(calm.Value(), 3000);
+
+  // Two threads that add without pause; one of them does not own the counter.
+  detail::CounterCell hot;
+  InThreads(2, [&](int) {
+    for (int i = 0; i < 20'000'000 && !hot.spread(); ++i) hot.AddFraction(0.25);
+    for (int i = 0; i < 1000; ++i) hot.Add(1);
+  });
+  EXPECT_TRUE(hot.spread());
+  const double before = hot.Value();
+  // More threads at a time than there are cells.
+  InThreads(300, [&](int) {
+    for (int i = 0; i < 100; ++i) hot.Add(1);
+    for (int i = 0; i < 100; ++i) hot.AddFraction(0.5);
+  });
+  EXPECT_EQ(hot.Value(), before + 300 * 150);
+}
+
+// Counts from the destructor of a thread-local object, when the thread has given back its number.
+TEST(CounterCell, CountsWhileAThreadEnds) {
+  struct CountsLate {
+    detail::CounterCell* cell = nullptr;
+    ~CountsLate() { cell->Add(7); }
+  };
+  detail::CounterCell cell;
+  std::thread([&] {
+    static thread_local CountsLate late;  // Made before the number, so destroyed after it.
+    late.cell = &cell;
+    cell.Add(1);
+  }).join();
+  EXPECT_EQ(cell.Value(), 8);
 }
 
 TEST(Gauge, SetsAddsAndTracks) {
@@ -99,6 +139,51 @@ TEST(Exemplar, IsCheckedButTheIncrementCounts) {
   EXPECT_EQ(c.IncWithExemplar(1, {{"a", "\xff"}}).message(),
             "exemplar label value \"\\xff\" is not valid UTF-8");
   EXPECT_EQ(c.Value(), 4);
+}
+
+TEST(Exemplar, HookIsAskedOncePerBucketAndInterval) {
+  static thread_local const char* trace = nullptr;
+  int calls = 0;
+  SetExemplarHook(
+      [&](Labels& labels) {
+        ++calls;
+        if (trace == nullptr) return false;
+        if (*trace == '!') throw std::runtime_error("no trace");
+        labels = {{"trace_id", trace}};
+        return true;
+      },
+      hours(1));
+  Registry registry;
+  const Counter c(registry, {"c_total", "C."});
+  const Histogram h(registry, {"h", "H."}, HistogramOptions{}.WithBuckets({1, 2}));
+  c.Inc();
+  trace = "!";
+  c.Inc();
+  trace = "t1";
+  c.Inc(2.5);
+  h.Observe(1.5);
+  trace = "t2";  // Too early for all but the two other buckets.
+  c.Inc();
+  h.Observe(1.25);
+  h.Observe(0.5);
+  h.Observe(9);
+  SetExemplarHook(nullptr);
+  trace = "t3";
+  h.Observe(1);
+  EXPECT_EQ(calls, 6);
+  std::string page = Scrape(registry, "application/openmetrics-text;version=1.0.0").body;
+  // The time of day is of no interest here.
+  for (size_t at = 0; (at = page.find("} ", page.find(" # {", at))) != std::string::npos;) {
+    at = page.find(' ', at + 2);
+    page.erase(at, page.find('\n', at) - at);
+  }
+  EXPECT_EQ(page,
+            "# HELP c C.\n# TYPE c counter\nc_total 5.5 # {trace_id=\"t1\"} 2.5\n"
+            "# HELP h H.\n# TYPE h histogram\n"
+            "h_bucket{le=\"1.0\"} 2 # {trace_id=\"t2\"} 0.5\n"
+            "h_bucket{le=\"2.0\"} 4 # {trace_id=\"t1\"} 1.5\n"
+            "h_bucket{le=\"+Inf\"} 5 # {trace_id=\"t2\"} 9.0\n"
+            "h_sum 13.25\nh_count 5\n# EOF\n");
 }
 
 TEST(Family, SeriesComeAndGo) {

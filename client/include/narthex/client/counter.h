@@ -3,7 +3,8 @@
 // A Counter is a handle: copies count into the same number, and it stays valid whatever happens to
 // its family or registry. One that was default-constructed counts nothing.
 //
-// Threads: all. Inc() is wait-free for whole numbers (see detail/cell.h).
+// Threads: all, but not signal handlers. Inc() is wait-free: a load and a store for the thread that
+// owns its part of the counter (see detail/cell.h).
 #pragma once
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include "narthex/client/detail/cell.h"
 #include "narthex/client/detail/exemplar_slot.h"
 #include "narthex/client/detail/metric_core.h"
+#include "narthex/client/exemplar.h"
 
 namespace narthex::client {
 
@@ -23,10 +25,24 @@ class CounterCore final : public MetricCore {
   CounterCore() : created_(Timestamp::Now()) {}
   MetricValue Read() override;
 
+  void Add(uint64_t n) noexcept {
+    cell.Add(n);
+    if (exemplar_source.load(std::memory_order_relaxed) != nullptr) {
+      SampleExemplar(static_cast<double>(n));
+    }
+  }
+  void AddFraction(double v) noexcept {
+    cell.AddFraction(v);
+    if (exemplar_source.load(std::memory_order_relaxed) != nullptr) SampleExemplar(v);
+  }
+
   CounterCell cell;
   ExemplarSlot exemplar;
 
  private:
+  void SampleExemplar(double v) noexcept;
+
+  std::atomic<int64_t> next_exemplar_ns_{0};
   const Timestamp created_;
 };
 }  // namespace detail
@@ -49,7 +65,7 @@ class Counter {
   }
 
   void Inc() const noexcept {
-    if (core_) core_->cell.Add(1);
+    if (core_) core_->Add(1);
   }
   // False, and nothing is counted, when `v` is negative or NaN: counters never go down.
   bool Inc(double v) const noexcept {
@@ -57,9 +73,9 @@ class Counter {
     if (!core_) return true;
     // Up to 2^53 a double that equals its integer is that integer.
     if (v < 9007199254740992.0 && static_cast<double>(static_cast<uint64_t>(v)) == v) {
-      core_->cell.Add(static_cast<uint64_t>(v));
+      core_->Add(static_cast<uint64_t>(v));
     } else {
-      core_->cell.AddFraction(v);
+      core_->AddFraction(v);
     }
     return true;
   }

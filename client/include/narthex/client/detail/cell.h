@@ -1,14 +1,20 @@
-// The number inside a counter: one word while one thread uses it, cells on lines of their own once
-// several do.
+// The number inside a counter. Each part of it is written by one thread alone, with a plain load
+// and a plain store: no locked instruction, and nothing that other cores wait for.
 //
-//   calm        whole_ | fraction_                      16 bytes
-//   contended   whole_ | fraction_  +  [ cell 0 ][ cell 1 ] … one cache line each, a thread's own
+//   calm     owner_ | own_ | shared_              one thread owns own_, all others add to shared_
+//   spread   cells_ -> [ 0 ][ 1 ][ 2 ] …          each thread owns the cell of its number
 //
-// A program has thousands of counters and a handful that several cores fight over; only those pay
-// for lines. Losing a compare-and-swap kContentionMax times is the sign.
+// The first thread that counts becomes the owner. When other threads come often (thousands of times
+// in a few milliseconds) the counter spreads: it gets cells, one cache line each, and everyone
+// moves to a cell of his own. A program has thousands of counters and a handful that several cores
+// fight over; only those pay for lines. More threads than cells: cells for all are made, up to
+// kCellsMax; threads beyond that, and those that are ending, add to shared parts.
 //
-// Whole increments are one or two atomic instructions, never a loop (wait-free). Fractions need a
-// compare-and-swap loop, which repeats only while two threads share a cell.
+// Threads get small numbers, and give them back when they end. Whoever gets the number next owns
+// what it stands for; the lock of the numbers orders the two.
+//
+// Adding is wait-free for whole numbers; fractions in shared parts need a compare-and-swap loop.
+// Not for signal handlers: one that interrupts an addition to the same counter could lose it.
 #pragma once
 
 #include <atomic>
@@ -16,12 +22,19 @@
 
 namespace narthex::client::detail {
 
-// A small number of the calling thread, from 1, handed out in turn.
-unsigned AssignThreadSlot() noexcept;
-inline unsigned ThreadSlot() noexcept {
-  static thread_local unsigned slot = 0;
-  if (slot == 0) slot = AssignThreadSlot();
+// Numbers of threads are 1, 2, …; these two never own anything.
+inline constexpr uint32_t kSlotUnassigned = 0xFFFF'FFFE;
+inline constexpr uint32_t kSlotNone = 0xFFFF'FFFF;  // The thread is ending.
+
+// The calling thread's number, as far as it has one.
+inline uint32_t& SlotOfThread() noexcept {
+  static thread_local uint32_t slot = kSlotUnassigned;
   return slot;
+}
+uint32_t AssignThreadSlot() noexcept;
+inline uint32_t ThreadSlot() noexcept {
+  const uint32_t slot = SlotOfThread();
+  return slot != kSlotUnassigned ? slot : AssignThreadSlot();
 }
 // A power of two, at least the number of cores up to a limit.
 unsigned ShardCount() noexcept;
@@ -40,46 +53,59 @@ class CounterCell {
   CounterCell& operator=(const CounterCell&) = delete;
 
   void Add(uint64_t n) noexcept {
-    // Acquire pairs with the release in Spread: the cells and mask_ are ready when seen.
-    if (Cell* cells = cells_.load(std::memory_order_acquire)) {
-      cells[ThreadSlot() & mask_].whole.fetch_add(n, std::memory_order_relaxed);
-      return;
-    }
-    uint64_t seen = whole_.load(std::memory_order_relaxed);
-    if (!whole_.compare_exchange_strong(seen, seen + n, std::memory_order_relaxed)) {
-      AddContended(n);
+    if (owner_.load(std::memory_order_relaxed) == SlotOfThread()) {
+      own_.AddAlone(n);
+    } else {
+      AddElsewhere(n);
     }
   }
   void AddFraction(double v) noexcept {
-    if (Cell* cells = cells_.load(std::memory_order_acquire)) {
-      AddDouble(cells[ThreadSlot() & mask_].fraction, v);
-      return;
-    }
-    double seen = fraction_.load(std::memory_order_relaxed);
-    if (!fraction_.compare_exchange_strong(seen, seen + v, std::memory_order_relaxed)) {
-      AddFractionContended(v);
+    if (owner_.load(std::memory_order_relaxed) == SlotOfThread()) {
+      own_.AddAlone(v);
+    } else {
+      AddElsewhere(v);
     }
   }
+  // Includes everything that happened before; never less than an earlier reader saw.
   double Value() const noexcept;
   bool spread() const noexcept { return cells_.load(std::memory_order_relaxed) != nullptr; }
 
  private:
-  static constexpr uint32_t kContentionMax = 16;
-  struct alignas(64) Cell {
+  static constexpr uint32_t kCellsMax = 256;
+  static constexpr uint32_t kNobody = 0;  // No thread has come yet.
+  static constexpr uint32_t kMovedToCells = UINT32_MAX - 2;
+
+  struct Parts {
     std::atomic<uint64_t> whole{0};
     std::atomic<double> fraction{0};
+
+    // By the one thread that writes here.
+    void AddAlone(uint64_t n) noexcept {
+      whole.store(whole.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    void AddAlone(double v) noexcept {
+      fraction.store(fraction.load(std::memory_order_relaxed) + v, std::memory_order_relaxed);
+    }
+    // By any.
+    void AddShared(uint64_t n) noexcept { whole.fetch_add(n, std::memory_order_relaxed); }
+    void AddShared(double v) noexcept { AddDouble(fraction, v); }
   };
+  struct Generation;  // Cells that were made at one time.
 
-  void AddContended(uint64_t n) noexcept;
-  void AddFractionContended(double v) noexcept;
-  // Counts one lost race; moves to cells when there were enough of them.
-  void NoteContention() noexcept;
+  template <typename T>
+  void AddElsewhere(T v) noexcept;
+  // Counts an addition to a shared part; spreads when they come often.
+  void NoteShared() noexcept;
+  void Spread() noexcept;
 
-  std::atomic<uint64_t> whole_{0};
-  std::atomic<double> fraction_{0};
-  std::atomic<Cell*> cells_{nullptr};  // Written once, by the thread that wins the upgrade.
-  std::atomic<uint32_t> contention_{0};
-  uint32_t mask_ = 0;  // Written before cells_ is published.
+  std::atomic<uint32_t> owner_{kNobody};
+  // Additions to shared parts, roughly: lost updates do not matter.
+  std::atomic<uint32_t> shared_count_{0};
+  std::atomic<uint32_t> shared_since_ms_{0};
+  std::atomic<bool> spreading_{false};  // A lock that nobody waits for.
+  Parts own_;
+  Parts shared_;
+  std::atomic<Generation*> cells_{nullptr};  // The newest; the others hang on it.
 };
 
 }  // namespace narthex::client::detail
