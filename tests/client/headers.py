@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+"""The public headers of the client library compile as C++17 and as C++20, with every compiler at
+hand, in any order of inclusion, and include nothing but the standard library and each other."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INCLUDE = ROOT / "client/include"
+FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-pedantic"]
+
+
+def main():
+    headers = sorted(path.relative_to(INCLUDE).as_posix() for path in INCLUDE.rglob("*.h"))
+    problems = []
+    for header in headers:
+        for name in re.findall(r"^\s*#\s*include\s*<([^>]+)>", (INCLUDE / header).read_text(), re.M):
+            if "/" in name or name.endswith(".h"):
+                problems.append(f"{header}: <{name}> is not of the standard library")
+    compilers = [name for name in ("g++", "clang++", "clang++-19", "clang++-14") if shutil.which(name)]
+    if not compilers:
+        print("skipped: no compiler in the path")
+        return 77
+    runs = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for order, listed in (("forward", headers), ("backward", headers[::-1])):
+            source = pathlib.Path(folder) / f"{order}.cc"
+            source.write_text("".join(f'#include "{name}"\n' for name in listed) + "int main() {}\n")
+            for compiler in compilers:
+                for standard in ("c++17", "c++20"):
+                    if order == "backward" and standard == "c++20":
+                        continue
+                    runs += 1
+                    result = subprocess.run(
+                        [compiler, f"-std={standard}", *FLAGS, f"-I{INCLUDE}", str(source)],
+                        capture_output=True, text=True)
+                    if result.returncode != 0:
+                        problems.append(f"{compiler} {standard} {order}:\n{result.stderr[:3000]}")
+    for problem in problems:
+        print(problem)
+    print(f"{len(headers)} headers, {runs} compilations, {len(problems)} problems")
+    return 1 if problems or not headers else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
