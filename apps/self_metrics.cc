@@ -369,6 +369,9 @@ void ReadEngine(const promql::Engine& engine, size_t queries_max, FamilyBuilder&
   families.Counter("prometheus_engine_query_samples_read_total",
                    "The total number of samples read by all queries.",
                    static_cast<double>(counters.samples_read_total.load()));
+  families.Counter("narthex_engine_query_memory_refusals_total",
+                   "The total number of queries refused by --query.max-memory.",
+                   static_cast<double>(counters.memory_refusals_total.load()));
 }
 
 void ReadRules(const rules::Manager& manager, FamilyBuilder& families) {

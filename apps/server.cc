@@ -256,6 +256,7 @@ Status Server::StartEngines(const Config& config) {
   gate_ = *std::move(gate);
   promql::EngineOptions engine;
   engine.samples_max = static_cast<size_t>(options_.query_samples_max);
+  engine.memory_max_bytes = options_.query_memory_max;
   engine.timeout_ns = options_.query_timeout;
   engine.lookback_delta_ms = options_.lookback_delta / kNanosPerMilli;
   engine.delayed_name_removal = features_.Has("promql-delayed-name-removal");

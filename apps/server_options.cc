@@ -217,6 +217,9 @@ void DeclareEngineFlags(FlagSet& flags, ServerOptions& o) {
                  "Maximum time a query may take before being aborted.");
   flags.Int("query.max-concurrency", &o.query_concurrency,
             "Maximum number of queries executed concurrently.");
+  flags.Bytes("query.max-memory", &o.query_memory_max,
+              "Maximum memory that a single query can use for its intermediate results, as 512MB "
+              "or 2GB. A query that would use more fails. 0 means no limit.");
   flags.Int("query.max-samples", &o.query_samples_max,
             "Maximum number of samples a single query can load into memory.");
 }

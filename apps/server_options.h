@@ -94,6 +94,7 @@ struct ServerOptions {
   int64_t query_timeout = 2 * kMinute;
   int64_t query_concurrency = 20;
   int64_t query_samples_max = 50'000'000;
+  int64_t query_memory_max = 0;
 
   std::vector<std::string> feature_lists;
   bool agent = false;

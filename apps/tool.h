@@ -36,6 +36,7 @@ void AddPushCommands(Command& root, ToolContext& context);
 void AddTestCommands(Command& root, ToolContext& context);
 void AddTsdbCommands(Command& root, ToolContext& context);
 void AddPromqlCommands(Command& root, ToolContext& context);
+void AddExplainCommands(Command& promql, ToolContext& context);
 // The subcommands of `query` alone.
 void DeclareQueryCommands(Command& query, ToolContext& context);
 // Completes the context once the flags are read; the exit code of an error.

@@ -103,6 +103,8 @@ void AddPromqlCommands(Command& root, ToolContext& context) {
   remove.TextArgument("query", &edit->query, Presence::kRequired, "PromQL query.");
   remove.TextArgument("name", &edit->name, Presence::kRequired, "Name of the label to delete.");
   remove.OnRun(guarded([&context, edit] { return DeleteMatcher(context, *edit); }));
+
+  AddExplainCommands(promql, context);
 }
 
 }  // namespace narthex::apps

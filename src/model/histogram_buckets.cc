@@ -5,6 +5,7 @@
 
 #include "model/exponential_bounds.h"
 #include "model/float_histogram_ops.h"
+#include "util/go_math.h"
 #include "util/numbers.h"
 
 namespace narthex {
@@ -174,9 +175,9 @@ bool BucketIterator::Next() {
 
 double FractionBelow(const HistogramBucket& bucket, double value, bool linear) {
   if (linear) return (value - bucket.lower) / (bucket.upper - bucket.lower);
-  const double log_lower = std::log2(std::abs(bucket.lower));
-  const double log_upper = std::log2(std::abs(bucket.upper));
-  const double log_value = std::log2(std::abs(value));
+  const double log_lower = go::Log2(std::abs(bucket.lower));
+  const double log_upper = go::Log2(std::abs(bucket.upper));
+  const double log_value = go::Log2(std::abs(value));
   if (value > 0) return (log_value - log_lower) / (log_upper - log_lower);
   return 1 - (log_value - log_upper) / (log_lower - log_upper);
 }

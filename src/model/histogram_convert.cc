@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "model/float_histogram_ops.h"
+#include "util/go_math.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 
@@ -56,7 +57,7 @@ int32_t SchemaForBucketFactor(double factor) {
   // The growth factor of the finest schema; what cannot be a factor asks for that.
   constexpr double kSmallestFactor = 1.00271;
   if (!(factor > 1)) factor = kSmallestFactor;
-  const double schema = std::floor(-std::log2(std::log2(factor)));
+  const double schema = std::floor(-go::Log2(go::Log2(factor)));
   return static_cast<int32_t>(
       std::clamp<double>(schema, kExponentialSchemaMin, kExponentialSchemaMax));
 }

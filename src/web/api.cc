@@ -204,6 +204,7 @@ void Api::Register(const std::string& prefix, Router& router) {
   add(get_post, "/query", Load::kQuery, &Api::Query, Mode::kServerOnly);
   add(get_post, "/query_range", Load::kQuery, &Api::QueryRange, Mode::kServerOnly);
   add(get_post, "/query_exemplars", Load::kQuery, &Api::QueryExemplars, Mode::kServerOnly);
+  add(get_post, "/query_explain", Load::kQuery, &Api::QueryExplain, Mode::kServerOnly);
   add(get_post, "/format_query", Load::kLight, &Api::FormatQuery, Mode::kServerOnly);
   add(get_post, "/parse_query", Load::kLight, &Api::ParseQueryTree, Mode::kServerOnly);
   add(get_post, "/labels", Load::kQuery, &Api::LabelNames, Mode::kServerOnly);

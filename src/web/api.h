@@ -108,6 +108,7 @@ class Api {
   // query_api.cc
   Status Query(Call& call);
   Status QueryRange(Call& call);
+  Status QueryExplain(Call& call);
   Status QueryExemplars(Call& call);
   Status FormatQuery(Call& call);
   Status ParseQueryTree(Call& call);

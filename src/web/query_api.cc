@@ -2,9 +2,11 @@
 #include <charconv>
 #include <limits>
 
+#include "promql/engine/explain.h"
 #include "promql/parser/parser.h"
 #include "util/strings.h"
 #include "web/api.h"
+#include "web/explain_json.h"
 #include "web/json_writer.h"
 #include "web/params.h"
 #include "web/query_json.h"
@@ -111,6 +113,36 @@ Result<int64_t> ReadTime(const net::FormValues& form, std::string_view name) {
   return time;
 }
 
+struct RangeTimes {
+  int64_t start_ms = 0;
+  int64_t end_ms = 0;
+  int64_t step_ms = 0;
+};
+
+Result<RangeTimes> ReadRangeTimes(const net::FormValues& form) {
+  NARTHEX_TRY(const int64_t start_ms, ReadTime(form, "start"));
+  NARTHEX_TRY(const int64_t end_ms, ReadTime(form, "end"));
+  if (end_ms < start_ms) {
+    return InvalidParameter(
+        "end", Status(ErrorCode::kInvalidInput, "end timestamp must not be before start time"));
+  }
+  Result<int64_t> step_nanos = ParseDurationParam(form.Get("step"));
+  if (!step_nanos.ok()) return InvalidParameter("step", step_nanos.status());
+  if (*step_nanos <= 0) {
+    return InvalidParameter("step", Status(ErrorCode::kInvalidInput,
+                                           "zero or negative query resolution step widths are not "
+                                           "accepted. Try a positive integer"));
+  }
+  // In 128 bits, since start and end may lie at opposite ends of time.
+  const auto span_nanos = (static_cast<__int128>(end_ms) - start_ms) * kNanosPerMilli;
+  if (span_nanos / *step_nanos > kPointsMax) {
+    return Status(ErrorCode::kInvalidInput,
+                  "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
+                  "query resolution (?step=XX)");
+  }
+  return RangeTimes{start_ms, end_ms, std::max<int64_t>(*step_nanos / kNanosPerMilli, 1)};
+}
+
 Status Render(promql::QueryResult result, size_t limit, StatsLevel stats, Api::Call& call) {
   bool truncated = false;
   NARTHEX_RETURN_IF_ERROR(WriteQueryResult(result, limit, stats, call.writer, &truncated));
@@ -138,34 +170,51 @@ Status Api::Query(Call& call) {
 Status Api::QueryRange(Call& call) {
   const net::FormValues form = ReadForm(call.request);
   NARTHEX_TRY(const size_t limit, ParseLimit(form));
-  NARTHEX_TRY(const int64_t start_ms, ReadTime(form, "start"));
-  NARTHEX_TRY(const int64_t end_ms, ReadTime(form, "end"));
-  if (end_ms < start_ms) {
-    return InvalidParameter(
-        "end", Status(ErrorCode::kInvalidInput, "end timestamp must not be before start time"));
-  }
-  Result<int64_t> step_nanos = ParseDurationParam(form.Get("step"));
-  if (!step_nanos.ok()) return InvalidParameter("step", step_nanos.status());
-  if (*step_nanos <= 0) {
-    return InvalidParameter("step", Status(ErrorCode::kInvalidInput,
-                                           "zero or negative query resolution step widths are not "
-                                           "accepted. Try a positive integer"));
-  }
-  // In 128 bits, since start and end may lie at opposite ends of time.
-  const auto span_nanos = (static_cast<__int128>(end_ms) - start_ms) * kNanosPerMilli;
-  if (span_nanos / *step_nanos > kPointsMax) {
-    return Status(ErrorCode::kInvalidInput,
-                  "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
-                  "query resolution (?step=XX)");
-  }
+  NARTHEX_TRY(const RangeTimes times, ReadRangeTimes(form));
   const StatsLevel stats = ReadStats(form, call);
   NARTHEX_TRY(promql::QueryOptions options, ReadOptions(form, call, stats, options_.query_cost));
   options.columns = true;
-  const int64_t step_ms = std::max<int64_t>(*step_nanos / kNanosPerMilli, 1);
   Result<promql::QueryResult> result = storage_.engine->Range(
-      *storage_.queryable, form.Get("query"), start_ms, end_ms, step_ms, options);
+      *storage_.queryable, form.Get("query"), times.start_ms, times.end_ms, times.step_ms, options);
   if (!result.ok()) return QueryError(result.status());
   return Render(*std::move(result), limit, stats, call);
+}
+
+Status Api::QueryExplain(Call& call) {
+  const net::FormValues form = ReadForm(call.request);
+  bool analyze = false;
+  if (const std::string_view text = form.Get("analyze"); !text.empty()) {
+    const std::optional<bool> value = ParseBool(text);
+    if (!value.has_value()) {
+      return InvalidParameter(
+          "analyze", MakeError(ErrorCode::kInvalidInput,
+                               "strconv.ParseBool: parsing {}: invalid syntax", GoQuote(text)));
+    }
+    analyze = *value;
+  }
+  // A range query is one that names any of its times.
+  const bool range =
+      !form.Get("start").empty() || !form.Get("end").empty() || !form.Get("step").empty();
+  RangeTimes times;
+  if (range) {
+    NARTHEX_TRY(times, ReadRangeTimes(form));
+  } else {
+    NARTHEX_TRY(times.start_ms, ParseTimeParam(form, "time", clock_.NowMillis()));
+    times.end_ms = times.start_ms;
+  }
+  NARTHEX_TRY(promql::QueryOptions options,
+              ReadOptions(form, call, StatsLevel::kNone, options_.query_cost));
+  // As /query_range runs it.
+  options.columns = range;
+  Result<promql::Explanation> explanation =
+      storage_.engine->Explain(*storage_.queryable, form.Get("query"), times.start_ms, times.end_ms,
+                               times.step_ms, analyze, options);
+  if (!explanation.ok()) return QueryError(explanation.status());
+  JsonWriter json(&call.writer.buffer());
+  WriteExplanation(form.Get("query"), *explanation, json);
+  for (std::string& text : explanation->warnings) call.warnings.push_back(std::move(text));
+  for (std::string& text : explanation->infos) call.infos.push_back(std::move(text));
+  return {};
 }
 
 Status Api::FormatQuery(Call& call) {

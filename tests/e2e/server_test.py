@@ -200,6 +200,47 @@ def test_limits_queries(folder):
     assert status == 400 and "unclosed left parenthesis" in text, text
 
 
+def test_explains_and_analyzes_queries(folder):
+    server = Server(folder / "n", GOOD, flags=["--query.max-memory=64KB"])
+    query = "sum by (job) (rate(up[5m])) + on(job) group_left avg_over_time(vector(1)[5m:1m])"
+    status, text = server.get("/api/v1/query_explain", {"query": query})
+    data = json.loads(text)["data"]
+    assert status == 200 and not data["analyzed"], text
+    assert data["plan"]["type"] == "binaryExpr" and "analysis" not in data["plan"], text
+    selector = data["plan"]["children"][0]["children"][0]["children"][0]
+    assert selector["type"] == "matrixSelector" and selector["select"]["range"] == 300, text
+
+    status, text = server.get("/api/v1/query_explain", {
+        "query": "vector(1) + 1", "start": 0, "end": 600, "step": 60, "analyze": "true"})
+    data = json.loads(text)["data"]
+    assert status == 200 and data["analyzed"] and data["steps"]["count"] == 11, text
+    assert data["plan"]["analysis"]["samples"] == 11, text
+    assert data["analysis"]["peakBytes"] > 11 * 8, text
+
+    for parameters, want in (({"query": "sum("}, "unclosed left parenthesis"),
+                             ({"query": "up", "analyze": "x"}, "strconv.ParseBool"),
+                             ({"query": "up", "start": 0}, "end")):
+        status, text = server.get("/api/v1/query_explain", parameters)
+        assert status == 400 and want in text, text
+
+    for command in ("explain", "analyze"):
+        done = subprocess.run([NARTHEX, "tool", "promql", command, server.url, query],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and "└─ call avg_over_time" in done.stdout, done
+        assert ("total=" in done.stdout) == (command == "analyze"), done
+    done = subprocess.run([NARTHEX, "tool", "promql", "explain", server.url, "up{"],
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "unexpected end of input" in done.stderr, done
+
+    status, text = server.get("/api/v1/query_range", {
+        "query": "max_over_time(vector(1)[1h:1s])", "start": 0, "end": 10_000, "step": 1})
+    answer = json.loads(text)
+    assert status == 422 and answer["errorType"] == "execution", text
+    assert answer["error"] == ("query processing would use more memory than "
+                               "--query.max-memory=64KB in query execution"), text
+    assert "\nnarthex_engine_query_memory_refusals_total 1\n" in server.get("/metrics")[1]
+
+
 def test_up_runs_without_configuration(folder):
     folder.mkdir(exist_ok=True)
     port = free_port()

@@ -22,7 +22,8 @@ constexpr size_t kParallelFoldMin = 64 * 1024;
 // Series of a value that is there already.
 class VectorSource : public ColumnSource {
  public:
-  explicit VectorSource(VectorValue vector) : vector_(std::move(vector)) {}
+  explicit VectorSource(Value value)
+      : memory_(std::move(value.memory)), vector_(std::move(value.vector)) {}
   size_t size() const override { return vector_.size(); }
   const Labels& labels(size_t i) const override { return vector_[i].labels; }
   bool drops_metadata() const override { return false; }
@@ -32,6 +33,7 @@ class VectorSource : public ColumnSource {
   VectorValue& vector() { return vector_; }
 
  private:
+  MemoryHold memory_;
   VectorValue vector_;
 };
 
@@ -71,6 +73,7 @@ class BatchFolder {
   }
 
   size_t groups() const { return index_.size(); }
+  size_t MemoryBytes() const { return fold_->MemoryBytes(); }
   // Once, before anything is collected.
   void Start(AggregateOp op, PositionRange position) {
     fold_ = std::make_unique<GroupFold>(op, index_.size(), steps_, position);
@@ -156,23 +159,31 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   if (source != nullptr) {
     drop = source->drops_metadata() && !query_->delayed_name_removal;
     if (drop && CollidesWithoutMetadata(*source)) {
-      NARTHEX_TRY(VectorValue vector, Materialize(*source));
-      source = std::make_unique<VectorSource>(std::move(vector));
+      Value input{.memory = HoldMemory()};
+      NARTHEX_TRY(input.vector, Materialize(*source));
+      if (input.memory.counting()) NARTHEX_RETURN_IF_ERROR(input.memory.SetTo(MemoryOf(input)));
+      source = std::make_unique<VectorSource>(std::move(input));
       streams = false;
       drop = false;
     }
   } else {
     NARTHEX_TRY(Value input, Eval(*expr.expr));
-    source = std::make_unique<VectorSource>(std::move(input.vector));
+    source = std::make_unique<VectorSource>(std::move(input));
   }
   const LabelProjection projection = GroupProjection(expr, drop);
   BatchFolder folder(*source, &projection, steps_, query_->pool);
   NARTHEX_RETURN_IF_ERROR(CheckDense(folder.groups()));
+  MemoryHold tables = HoldMemory();
+  NARTHEX_RETURN_IF_ERROR(tables.Grow(GroupFold::TableBytes(expr.op, folder.groups(), steps_)));
   folder.Start(expr.op, expr.expr->position);
   // Of annotations with one text the last one's position counts: all of the argument's come first,
   // even if the folding of one batch is done before the next batch is read.
   Annotations notes;
-  const auto fold = [&] { return folder.Fold(&notes); };
+  const auto fold = [&]() -> Status {
+    NARTHEX_RETURN_IF_ERROR(folder.Fold(&notes));
+    if (!tables.counting()) return {};
+    return tables.SetTo(folder.MemoryBytes());
+  };
   if (streams) {
     NARTHEX_RETURN_IF_ERROR(Drain(
         *source,
@@ -184,6 +195,7 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   } else {
     VectorValue& vector = static_cast<VectorSource&>(*source).vector();
     for (size_t i = 0; i < vector.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
       if (!vector[i].column.empty()) folder.Collect(i, std::move(vector[i].column));
     }
     NARTHEX_RETURN_IF_ERROR(fold());
@@ -249,9 +261,13 @@ Result<Value> Evaluator::CountValues(const AggregateExpr& expr) {
   ProjectionIndex index(&projection);
   StringMap<size_t> output_of;
   VectorValue output;
+  MemoryHold memory = HoldMemory();
+  Status status;
+  size_t done = 0;
   for (const VectorSeries& series : input.vector) {
     const size_t group = index.Add(series.labels);
     series.column.ForEach([&](size_t step) {
+      if (!status.ok() || !(status = CheckDoneAt(done++)).ok()) return;
       std::string value;
       if (add_label) {
         const HistogramPtr& histogram = series.column.histogram(step);
@@ -264,10 +280,12 @@ Result<Value> Evaluator::CountValues(const AggregateExpr& expr) {
         LabelsBuilder builder(projection.Project(series.labels));
         if (add_label) builder.Set(label, value);
         output.push_back({builder.Build(), false, StepColumn(steps_)});
+        if (memory.counting()) status = memory.Grow(2 * value.size() + MemoryOf(output.back()));
       }
       StepColumn& column = output[at->second].column;
       column.Set(step, column.has(step) ? column.value(step) + 1 : 1);
     });
+    NARTHEX_RETURN_IF_ERROR(status);
   }
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 0);

@@ -160,10 +160,13 @@ Result<Value> Evaluator::AggregateSelect(const AggregateExpr& expr,
   std::vector<StepColumn> picked(vector.size());
   std::vector<size_t> order;  // Of a single step: best first, group by group.
   std::vector<bool> touched(vector.size());
+  MemoryHold memory = HoldMemory();
+  Status status;
   const auto pick = [&](size_t series, size_t step) {
     if (!touched[series]) {
       touched[series] = true;
       picked[series] = StepColumn(steps_);
+      if (memory.counting() && status.ok()) status = memory.Grow(MemoryOf(picked[series]));
       order.push_back(series);
     }
     picked[series].SetFrom(step, vector[series].column, step);
@@ -172,13 +175,14 @@ Result<Value> Evaluator::AggregateSelect(const AggregateExpr& expr,
   const bool ranked = expr.op == AggregateOp::kTopk || expr.op == AggregateOp::kBottomk;
   std::vector<BestHeap> heaps(index.size(), BestHeap(expr.op == AggregateOp::kBottomk));
   for (size_t step = 0; step < steps_; ++step) {
-    if (step % 64 == 0) NARTHEX_RETURN_IF_ERROR(CheckDone());
+    NARTHEX_RETURN_IF_ERROR(CheckDone());
     const double wanted = parameter[step];
     const size_t k =
         by_ratio || wanted < 1 ? 0 : std::min(static_cast<size_t>(wanted), vector.size());
     if (by_ratio ? wanted == 0 : k == 0) continue;
     for (BestHeap& heap : heaps) heap.Clear();
     for (size_t i = 0; i < vector.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i + 1));
       const StepColumn& column = vector[i].column;
       if (!column.has(step)) continue;
       BestHeap& heap = heaps[group_of[i]];
@@ -202,6 +206,7 @@ Result<Value> Evaluator::AggregateSelect(const AggregateExpr& expr,
       const std::vector<BestHeap::Element>& best = ranked ? heap.Sorted() : heap.elements();
       for (const BestHeap::Element& element : best) pick(element.series, step);
     }
+    NARTHEX_RETURN_IF_ERROR(status);
   }
   for (const size_t series : order) {
     value.vector.push_back(

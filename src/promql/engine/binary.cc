@@ -145,12 +145,19 @@ Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
   ProjectionIndex index(&projection);
   std::vector<size_t> lhs_sigs;
   std::vector<size_t> rhs_sigs;
-  for (const VectorSeries& series : lhs.vector) lhs_sigs.push_back(index.Add(series.labels));
-  for (const VectorSeries& series : rhs.vector) rhs_sigs.push_back(index.Add(series.labels));
+  for (const auto& [vector, sigs] :
+       {std::pair(&lhs.vector, &lhs_sigs), std::pair(&rhs.vector, &rhs_sigs)}) {
+    for (const VectorSeries& series : *vector) {
+      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(sigs->size()));
+      sigs->push_back(index.Add(series.labels));
+    }
+  }
 
   // At which steps each signature occurs on the deciding side.
   const bool is_or = expr.op == BinaryOp::kOr;
   const size_t words = (steps_ + 63) / 64;
+  MemoryHold memory = HoldMemory();
+  NARTHEX_RETURN_IF_ERROR(memory.Grow(index.size() * words * sizeof(uint64_t)));
   std::vector<uint64_t> present(index.size() * words);
   const auto mark = [&](const VectorValue& vector, const std::vector<size_t>& sigs) {
     for (size_t i = 0; i < vector.size(); ++i) {
@@ -166,6 +173,10 @@ Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
   }
   VectorValue output;
   std::vector<uint64_t> mask(words);
+  const auto grow = [&](const VectorSeries& series) -> Status {
+    NARTHEX_RETURN_IF_ERROR(CheckDoneAt(output.size()));
+    return memory.counting() ? memory.Grow(MemoryOf(series)) : Status();
+  };
   const auto add = [&](const VectorSeries& series, size_t sig, bool where_present) {
     for (size_t w = 0; w < words; ++w) {
       const uint64_t bits = present[sig * words + w];
@@ -176,6 +187,7 @@ Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
     output.push_back({series.labels, series.drop_name, std::move(column)});
   };
   for (size_t i = 0; i < lhs.vector.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(grow(lhs.vector[i]));
     if (is_or) {
       output.push_back(
           {lhs.vector[i].labels, lhs.vector[i].drop_name, lhs.vector[i].column.Copy()});
@@ -184,7 +196,10 @@ Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
     }
   }
   if (is_or) {
-    for (size_t i = 0; i < rhs.vector.size(); ++i) add(rhs.vector[i], rhs_sigs[i], false);
+    for (size_t i = 0; i < rhs.vector.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(grow(rhs.vector[i]));
+      add(rhs.vector[i], rhs_sigs[i], false);
+    }
   }
   const VectorValue* const inputs[] = {&lhs.vector, &rhs.vector};
   return FinishVector(std::move(output), before, inputs, 0);

@@ -4,6 +4,7 @@
 
 #include "promql/engine/evaluator.h"
 #include "util/strings.h"
+#include "util/time.h"
 
 namespace narthex::promql {
 namespace {
@@ -83,15 +84,17 @@ bool HasFloats(const StepColumn& column) {
 // A range function over the series of a selector or of a subquery.
 class RangeSource : public ColumnSource {
  public:
-  RangeSource(const RangeCall& call, bool by_type) : call_(call), by_type_(by_type) {}
+  RangeSource(const Expr* made_by, const Expr* reads, const RangeCall& call, bool by_type)
+      : ColumnSource(made_by, reads), call_(call), by_type_(by_type) {}
 
   // One of the two inputs.
-  void SetSeries(std::vector<std::unique_ptr<storage::Series>> series, bool histogram_stats) {
-    series_ = std::move(series);
+  void SetSeries(SeriesList list, bool histogram_stats) {
+    list_ = std::move(list);
     histogram_stats_ = histogram_stats;
   }
-  void SetSubquery(VectorValue vector, const StepGrid& grid) {
-    vector_ = std::move(vector);
+  void SetSubquery(Value value, const StepGrid& grid) {
+    memory_ = std::move(value.memory);
+    vector_ = std::move(value.vector);
     vector_grid_ = grid;
     from_subquery_ = true;
   }
@@ -99,9 +102,9 @@ class RangeSource : public ColumnSource {
   std::array<std::vector<double>, 2>* scalars() { return &scalars_; }
   RangeCall* call() { return &call_; }
 
-  size_t size() const override { return from_subquery_ ? vector_.size() : series_.size(); }
+  size_t size() const override { return from_subquery_ ? vector_.size() : list_.series.size(); }
   const Labels& labels(size_t i) const override {
-    return from_subquery_ ? vector_[i].labels : series_[i]->labels();
+    return from_subquery_ ? vector_[i].labels : list_.series[i]->labels();
   }
   bool drops_metadata() const override {
     // Of absent_over_time only the samples matter, and its series may well become equal.
@@ -114,12 +117,17 @@ class RangeSource : public ColumnSource {
 
   Status Compute(size_t i, WorkerState* worker, StepColumn* out, SeriesCost* cost) const override {
     Points points;
+    const int64_t read_from_ns = worker->measured ? MonotonicNanos() : 0;
     if (from_subquery_) {
       worker->points.Load(vector_[i].column, vector_grid_, &points);
     } else {
       NARTHEX_RETURN_IF_ERROR(
-          worker->points.Load(*series_[i], histogram_stats_, &points,
+          worker->points.Load(*list_.series[i], histogram_stats_, &points,
                               call_.selection == Selection::kPlain ? &call_.shape : nullptr));
+    }
+    if (worker->measured) {
+      worker->read_ns += MonotonicNanos() - read_from_ns;
+      worker->samples_read += static_cast<int64_t>(points.floats.size + points.histograms.size);
     }
     // What a subquery consumed is in the accounts already.
     WindowCounts counts{.stats = from_subquery_ ? nullptr : &worker->stats,
@@ -139,9 +147,10 @@ class RangeSource : public ColumnSource {
  private:
   RangeCall call_;
   bool by_type_;
-  std::vector<std::unique_ptr<storage::Series>> series_;
+  SeriesList list_;
   bool histogram_stats_ = false;
   VectorValue vector_;
+  MemoryHold memory_;  // Of vector_.
   StepGrid vector_grid_;
   bool from_subquery_ = false;
   std::array<std::vector<double>, 2> scalars_;
@@ -182,7 +191,8 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeRangeSource(const Call& cal
        function == RangeFunction::kIncrease || function == RangeFunction::kResets);
   range.shape.grid = grid_;
 
-  auto source = std::make_unique<RangeSource>(range, query_->type_and_unit_labels);
+  auto source =
+      std::make_unique<RangeSource>(&call, &argument, range, query_->type_and_unit_labels);
   RangeCall& call_made = *source->call();
   if (argument.kind == Expr::Kind::kSubquery) {
     // Upstream evaluates the subquery before the other arguments.
@@ -201,7 +211,7 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeRangeSource(const Call& cal
     stats_->MergeReadOfSubquery(result.stats, consumer);
     *subquery_samples = SampleCount(result.value.vector);
     ForgetResetHints(&result.value.vector);
-    source->SetSubquery(std::move(result.value.vector), result.grid);
+    source->SetSubquery(std::move(result.value), result.grid);
   } else {
     const MatrixSelector& matrix = argument.As<MatrixSelector>();
     const VectorSelector& selector = *matrix.selector;
@@ -228,8 +238,9 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeRangeSource(const Call& cal
   if (argument.kind == Expr::Kind::kMatrixSelector) {
     const VectorSelector& selector = *argument.As<MatrixSelector>().selector;
     NARTHEX_RETURN_IF_ERROR(CheckSelection(selector, call.function->name));
-    NARTHEX_TRY(SeriesList series, Select(selector));
-    source->SetSeries(std::move(series), query_->plan->hints.at(&selector).histogram_stats);
+    const QueryProfile::Scope scope(query_->profile, argument);
+    NARTHEX_TRY(SeriesList list, Select(selector));
+    source->SetSeries(std::move(list), query_->plan->hints.at(&selector).histogram_stats);
   }
   return std::unique_ptr<ColumnSource>(std::move(source));
 }

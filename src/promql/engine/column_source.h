@@ -13,9 +13,11 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "promql/engine/annotations.h"
+#include "promql/engine/cancellation.h"
 #include "promql/engine/range_points.h"
 #include "promql/engine/sample_stats.h"
 #include "promql/engine/value.h"
@@ -31,19 +33,38 @@ struct SeriesCost {
   size_t samples = 0;  // In the column, as upstream weighs them.
 };
 
+// Selected series, and what their handles take.
+struct SeriesList {
+  std::vector<std::unique_ptr<storage::Series>> series;
+  MemoryHold memory;
+};
+
 // Of one worker, used again from series to series.
 struct WorkerState {
-  explicit WorkerState(SampleStats counted) : stats(std::move(counted)) {}
+  WorkerState(SampleStats counted, const Cancellation* ends)
+      : stats(std::move(counted)), cancellation(ends) {}
   PointBuffer points;
   WindowPlanCache plans;  // Of the one source that the worker computes.
   storage::SampleColumns raw;
   Annotations annotations;
   SampleStats stats;
+  const Cancellation* cancellation;
+  // Only while the query is analysed: the thread, its time, and what of that reading took.
+  bool measured = false;
+  std::thread::id thread;
+  int64_t busy_ns = 0;
+  int64_t read_ns = 0;
+  int64_t samples_read = 0;
 };
 
 class ColumnSource {
  public:
+  // The operator that the columns belong to, and the selector below it if that is another one.
+  explicit ColumnSource(const Expr* made_by = nullptr, const Expr* reads = nullptr)
+      : made_by_(made_by), reads_(reads) {}
   virtual ~ColumnSource() = default;
+  const Expr* made_by() const { return made_by_; }
+  const Expr* reads() const { return reads_; }
   virtual size_t size() const = 0;
   // As they come from below; drops_metadata() tells whether names and metadata labels are to go.
   virtual const Labels& labels(size_t series) const = 0;
@@ -58,6 +79,10 @@ class ColumnSource {
   // Fills `out`, which is empty and has the grid's steps. Any thread.
   virtual Status Compute(size_t series, WorkerState* worker, StepColumn* out,
                          SeriesCost* cost) const = 0;
+
+ private:
+  const Expr* made_by_;
+  const Expr* reads_;
 };
 
 }  // namespace narthex::promql

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "promql/engine/evaluator.h"
+#include "promql/engine/explain.h"
 #include "promql/engine/query_gate.h"
 #include "promql/engine/query_log.h"
 #include "promql/plan/plan.h"
@@ -93,7 +94,9 @@ struct Engine::Request {
   // Resolved against the engine's.
   QueryCostLimits cost;
   int64_t deadline_ns = 0;
+  int64_t lookback_ms = 0;
   int64_t queued_ns = 0;  // Waiting for a slot to parse in.
+  QueryProfile* profile = nullptr;
 
   bool instant() const { return step_ms == 0; }
 };
@@ -173,7 +176,8 @@ Result<QueryResult> Engine::Range(storage::Queryable& store, std::string_view qu
                                   const QueryOptions& options) {
   NARTHEX_TRY(Request request, Prepare(store, query, options));
   NARTHEX_RETURN_IF_ERROR(Parse(&request));
-  return RunRange(&request, start_ms, end_ms, step_ms);
+  NARTHEX_RETURN_IF_ERROR(SetRange(&request, start_ms, end_ms, step_ms));
+  return Run(&request);
 }
 
 Result<QueryResult> Engine::Range(storage::Queryable& store, const Expr& expr,
@@ -181,11 +185,11 @@ Result<QueryResult> Engine::Range(storage::Queryable& store, const Expr& expr,
                                   int64_t step_ms, const QueryOptions& options) {
   NARTHEX_TRY(Request request, Prepare(store, query, options));
   request.expr = Clone(expr);
-  return RunRange(&request, start_ms, end_ms, step_ms);
+  NARTHEX_RETURN_IF_ERROR(SetRange(&request, start_ms, end_ms, step_ms));
+  return Run(&request);
 }
 
-Result<QueryResult> Engine::RunRange(Request* request, int64_t start_ms, int64_t end_ms,
-                                     int64_t step_ms) {
+Status Engine::SetRange(Request* request, int64_t start_ms, int64_t end_ms, int64_t step_ms) {
   const ValueType type = TypeOf(*request->expr);
   if (type != ValueType::kVector && type != ValueType::kScalar) {
     return MakeError(ErrorCode::kInvalidInput,
@@ -200,30 +204,62 @@ Result<QueryResult> Engine::RunRange(Request* request, int64_t start_ms, int64_t
   request->start_ms = start_ms;
   request->end_ms = end_ms;
   request->step_ms = step_ms;
-  return Run(request);
+  return {};
+}
+
+Result<Plan> Engine::MakePlanOf(Request* request) const {
+  request->lookback_ms = request->options->lookback_delta_ms > 0
+                             ? request->options->lookback_delta_ms
+                             : options_.lookback_delta_ms;
+  return MakePlan(std::move(request->expr),
+                  {.start_ms = request->start_ms,
+                   .end_ms = request->end_ms,
+                   .step_ms = request->step_ms,
+                   .lookback_delta_ms = request->lookback_ms,
+                   .default_subquery_step_ms = options_.default_subquery_step_ms});
 }
 
 Result<QueryResult> Engine::Run(Request* request) {
-  const int64_t lookback = request->options->lookback_delta_ms > 0
-                               ? request->options->lookback_delta_ms
-                               : options_.lookback_delta_ms;
-  NARTHEX_TRY(const Plan plan,
-              MakePlan(std::move(request->expr),
-                       {.start_ms = request->start_ms,
-                        .end_ms = request->end_ms,
-                        .step_ms = request->step_ms,
-                        .lookback_delta_ms = lookback,
-                        .default_subquery_step_ms = options_.default_subquery_step_ms}));
+  NARTHEX_TRY(const Plan plan, MakePlanOf(request));
+  return RunPlan(*request, plan);
+}
+
+Result<Explanation> Engine::Explain(storage::Queryable& store, std::string_view query,
+                                    int64_t start_ms, int64_t end_ms, int64_t step_ms, bool analyze,
+                                    const QueryOptions& options) {
+  NARTHEX_TRY(Request request, Prepare(store, query, options));
+  NARTHEX_RETURN_IF_ERROR(Parse(&request));
+  request.start_ms = request.end_ms = start_ms;
+  if (step_ms > 0) NARTHEX_RETURN_IF_ERROR(SetRange(&request, start_ms, end_ms, step_ms));
+  Explanation explanation;
+  explanation.type = TypeOf(*request.expr);
+  NARTHEX_TRY(const Plan plan, MakePlanOf(&request));
+  QueryProfile profile;
+  if (analyze) {
+    request.profile = &profile;
+    NARTHEX_TRY(QueryResult result, RunPlan(request, plan));
+    explanation.analyzed = true;
+    explanation.stats = std::move(result.stats);
+    explanation.warnings = std::move(result.warnings);
+    explanation.infos = std::move(result.infos);
+  }
+  explanation.grid = {request.start_ms, request.end_ms, request.instant() ? 1 : request.step_ms};
+  explanation.root = ExplainPlan(plan, query, explanation.grid, options_.default_subquery_step_ms,
+                                 request.profile);
+  return explanation;
+}
+
+Result<QueryResult> Engine::RunPlan(const Request& request, const Plan& plan) {
   QueryStats stats;
-  stats.timings.queue = request->queued_ns;
+  stats.timings.queue = request.queued_ns;
   ++counters_.queries;
-  Result<QueryResult> result = Execute(*request, plan, lookback, &stats);
+  Result<QueryResult> result = Execute(request, plan, &stats);
   --counters_.queries;
   counters_.samples_total += static_cast<uint64_t>(stats.total_queryable_samples);
   counters_.samples_read_total += static_cast<uint64_t>(stats.samples_read);
   const Status status = result.ok() ? Status() : result.status();
   if (result.ok()) result->stats = stats;
-  WriteLog(*request, status, stats);
+  WriteLog(request, status, stats);
   if (options_.on_duration) {
     const auto seconds = [](int64_t nanos) { return static_cast<double>(nanos) / 1e9; };
     options_.on_duration("queue_time", seconds(stats.timings.queue));
@@ -237,7 +273,7 @@ Result<QueryResult> Engine::Run(Request* request) {
       const bool series = status.message().find("series") != std::string::npos;
       rejected_by = series ? "max_series" : "max_samples_read";
     } else if (!status.ok() && status.code() == ErrorCode::kTimeout &&
-               request->cost.duration_max_ns > 0) {
+               request.cost.duration_max_ns > 0) {
       rejected_by = "max_duration";
     }
     options_.on_finished(stats, rejected_by);
@@ -245,8 +281,7 @@ Result<QueryResult> Engine::Run(Request* request) {
   return result;
 }
 
-Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, int64_t lookback_ms,
-                                    QueryStats* stats) {
+Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, QueryStats* stats) {
   const QueryOptions& options = *request.options;
   QueryTimings& timings = stats->timings;
   Timer exec_timer(&timings.exec_total);
@@ -260,12 +295,14 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, in
   state.plan = &plan;
   state.pool = options_.pool;
   state.default_subquery_step_ms = options_.default_subquery_step_ms;
-  state.lookback_ms = lookback_ms;
+  state.lookback_ms = request.lookback_ms;
   state.delayed_name_removal = options_.delayed_name_removal;
   state.type_and_unit_labels = options_.type_and_unit_labels;
   state.start_timestamps = options.use_start_timestamps.value_or(options_.use_start_timestamps);
-  state.stop = options.stop;
-  state.deadline_ns = request.deadline_ns;
+  state.cancellation = {.stop = options.stop, .deadline_ns = request.deadline_ns};
+  state.memory.SetLimit(options_.memory_max_bytes);
+  state.profile = request.profile;
+  if (request.profile != nullptr) state.memory.SetCounting();
   state.samples_max = options_.samples_max;
   state.query_cost = options_.query_cost;
   state.series_max = request.cost.series_max;
@@ -290,6 +327,8 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, in
       if (Status removed = evaluator.RemoveDelayedNames(&*value); !removed.ok()) value = removed;
     }
   }
+  stats->peak_bytes = state.memory.peak_bytes();
+  if (state.memory.refused()) ++counters_.memory_refusals_total;
   stats->total_queryable_samples = samples.total();
   stats->samples_read = samples.read();
   stats->series_touched = samples.series();

@@ -41,6 +41,7 @@ namespace narthex::promql {
 
 class QueryGate;
 class QueryLog;
+struct Explanation;
 struct Plan;
 
 // Limits of the feature query-cost; 0: none.
@@ -52,6 +53,7 @@ struct QueryCostLimits {
 
 struct EngineOptions {
   size_t samples_max = 50'000'000;  // --query.max-samples
+  int64_t memory_max_bytes = 0;     // --query.max-memory; 0: no limit.
   int64_t timeout_ns = 120'000'000'000;
   int64_t lookback_delta_ms = 300'000;
   bool delayed_name_removal = false;  // promql-delayed-name-removal
@@ -99,6 +101,7 @@ struct EngineCounters {
   std::atomic<uint64_t> samples_total{0};
   std::atomic<uint64_t> samples_read_total{0};
   std::atomic<uint64_t> log_failures_total{0};
+  std::atomic<uint64_t> memory_refusals_total{0};
 };
 
 class Engine {
@@ -123,6 +126,12 @@ class Engine {
                             int64_t start_ms, int64_t end_ms, int64_t step_ms,
                             const QueryOptions& options = {});
 
+  // The plan of a query: at one time where step_ms is 0, else at start, start + step, …; with
+  // `analyze` it also runs, and operators tell what they did.
+  Result<Explanation> Explain(storage::Queryable& store, std::string_view query, int64_t start_ms,
+                              int64_t end_ms, int64_t step_ms, bool analyze,
+                              const QueryOptions& options = {});
+
   // Replaces the query log; null switches it off.
   void SetQueryLog(std::unique_ptr<QueryLog> log);
   bool query_log_enabled() const;
@@ -137,10 +146,12 @@ class Engine {
   Result<Request> Prepare(storage::Queryable& store, std::string_view query,
                           const QueryOptions& options);
   Status Parse(Request* request);
-  Result<QueryResult> RunRange(Request* request, int64_t start_ms, int64_t end_ms, int64_t step_ms);
+  // Refuses a range query of the wrong type, or fills in its times.
+  Status SetRange(Request* request, int64_t start_ms, int64_t end_ms, int64_t step_ms);
+  Result<Plan> MakePlanOf(Request* request) const;
   Result<QueryResult> Run(Request* request);
-  Result<QueryResult> Execute(const Request& request, const Plan& plan, int64_t lookback_ms,
-                              QueryStats* stats);
+  Result<QueryResult> RunPlan(const Request& request, const Plan& plan);
+  Result<QueryResult> Execute(const Request& request, const Plan& plan, QueryStats* stats);
   void WriteLog(const Request& request, const Status& status, const QueryStats& stats);
 
   EngineOptions options_;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "util/time.h"
-
 namespace narthex::promql {
 namespace {
 
@@ -11,16 +9,6 @@ constexpr std::string_view kTooManySamplesText =
     "query processing would load too many samples into memory in query execution";
 
 }  // namespace
-
-Status QueryState::CheckDone(std::string_view where) const {
-  if (stop.stop_requested()) {
-    return MakeError(ErrorCode::kCanceled, "query was canceled in {}", where);
-  }
-  if (MonotonicNanos() > deadline_ns) {
-    return MakeError(ErrorCode::kTimeout, "query timed out in {}", where);
-  }
-  return {};
-}
 
 Status Evaluator::CheckSamples() const {
   if (query_->current_samples <= static_cast<int64_t>(query_->samples_max)) return {};
@@ -122,6 +110,16 @@ Result<Value> Evaluator::FinishScalar(std::vector<double> scalar, int64_t before
 }
 
 Result<Value> Evaluator::Eval(const Expr& expr) {
+  const QueryProfile::Scope scope(query_->profile, expr);
+  Result<Value> value = EvalNode(expr);
+  if (!value.ok() || !query_->memory.counting()) return value;
+  if (!value->memory.counting()) value->memory = HoldMemory();
+  NARTHEX_RETURN_IF_ERROR(value->memory.SetTo(MemoryOf(*value)));
+  if (query_->profile != nullptr) query_->profile->RecordResult(expr, *value);
+  return value;
+}
+
+Result<Value> Evaluator::EvalNode(const Expr& expr) {
   NARTHEX_RETURN_IF_ERROR(CheckDone());
   if (steps_ == 0) {
     // A subquery without any step inside its range.
@@ -192,8 +190,11 @@ Result<Value> Evaluator::EvalStepInvariant(const StepInvariantExpr& expr) {
   // The one result serves every step.
   const size_t size = once.type == ValueType::kScalar ? 1 : SampleCount(once.vector);
   if (once.type == ValueType::kScalar) once.scalar.assign(steps_, once.scalar[0]);
+  size_t done = 0;
   for (VectorSeries& series : once.vector) {
+    NARTHEX_RETURN_IF_ERROR(CheckDoneAt(done++));
     StepColumn column(steps_);
+    NARTHEX_RETURN_IF_ERROR(once.memory.Grow(column.words() * 8 + steps_ * sizeof(double)));
     if (const HistogramPtr& histogram = series.column.histogram(0)) {
       for (size_t step = 0; step < steps_; ++step) column.SetHistogram(step, histogram);
     } else {

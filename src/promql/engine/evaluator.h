@@ -8,14 +8,16 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "promql/engine/annotations.h"
+#include "promql/engine/cancellation.h"
 #include "promql/engine/column_source.h"
 #include "promql/engine/engine.h"
+#include "promql/engine/memory_account.h"
+#include "promql/engine/query_profile.h"
 #include "promql/engine/range_functions.h"
 #include "promql/engine/sample_stats.h"
 #include "promql/engine/value.h"
@@ -37,8 +39,7 @@ struct QueryState {
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
   bool start_timestamps = false;
-  std::stop_token stop;
-  int64_t deadline_ns = 0;  // Of MonotonicNanos().
+  Cancellation cancellation;
   size_t samples_max = 0;
   // Limits of query-cost; 0: none.
   bool query_cost = false;
@@ -51,9 +52,10 @@ struct QueryState {
   uint64_t cost_series = 0;
   uint64_t cost_samples_read = 0;
   Annotations annotations;
+  MemoryAccount memory;
+  QueryProfile* profile = nullptr;  // Null: not analysed.
 
-  // Whether the query was cancelled or ran out of time; `where` ends the message.
-  Status CheckDone(std::string_view where) const;
+  Status CheckDone(std::string_view where) const { return cancellation.Check(where); }
 };
 
 class Evaluator {
@@ -66,13 +68,16 @@ class Evaluator {
   Status RemoveDelayedNames(Value* value);
 
  private:
-  using SeriesList = std::vector<std::unique_ptr<storage::Series>>;
-
   // evaluator.cc
+  Result<Value> EvalNode(const Expr& expr);
   Result<Value> EvalNumber(const NumberLiteral& expr);
   Result<Value> EvalUnary(const UnaryExpr& expr);
   Result<Value> EvalStepInvariant(const StepInvariantExpr& expr);
   Status CheckDone() const { return query_->CheckDone("expression evaluation"); }
+  // The same within loops over many cheap things: looks now and then.
+  Status CheckDoneAt(size_t i) const { return i % kCheckEvery == 0 ? CheckDone() : Status(); }
+  static constexpr size_t kCheckEvery = 1024;
+  MemoryHold HoldMemory() { return MemoryHold(&query_->memory); }
   // Counts samples in memory; refuses when they are too many.
   Status Hold(size_t samples);
   void Release(size_t samples) { query_->current_samples -= static_cast<int64_t>(samples); }
@@ -94,6 +99,9 @@ class Evaluator {
 
   // selectors.cc
   Result<SeriesList> Select(const VectorSelector& selector);
+  // Notes for the profile, if there is one.
+  void ProfileSelected(const VectorSelector& selector, const SeriesList& list);
+  void ProfileRead(const Expr& expr, const Points& points);
   // The same for an instant selector: reads less where one step is asked for.
   Result<SeriesList> SelectInstant(const VectorSelector& selector);
   Result<SeriesList> SelectSeries(const storage::SelectHints& hints,
@@ -104,7 +112,7 @@ class Evaluator {
   Result<Value> EvalTimestamps(const Call& call, const VectorSelector& selector);
   // The times in milliseconds of the samples that an instant selector would give; histograms are
   // refused.
-  Result<VectorValue> SampleTimes(SeriesList series, std::optional<int64_t> at_ms,
+  Result<VectorValue> SampleTimes(const Expr& expr, SeriesList series, std::optional<int64_t> at_ms,
                                   int64_t offset_ms);
 
   // subquery.cc
@@ -119,6 +127,7 @@ class Evaluator {
   // streaming.cc
   // A source for the expression where one exists: else null.
   Result<std::unique_ptr<ColumnSource>> MakeSource(const Expr& expr);
+  Result<std::unique_ptr<ColumnSource>> MakeInstantSource(const VectorSelector& selector);
   using ConsumeColumn = std::function<Status(size_t series, StepColumn&& column)>;
   // Called after each batch.
   using BatchDone = std::function<Status()>;
@@ -158,7 +167,8 @@ class Evaluator {
 
   // info.cc
   Result<Value> EvalInfo(const Call& call);
-  Result<VectorValue> FetchInfoSeries(const VectorValue& base, const std::vector<bool>& ignored,
+  Result<VectorValue> FetchInfoSeries(const Call& call, const VectorValue& base,
+                                      const std::vector<bool>& ignored,
                                       std::span<const Matcher> data_matchers,
                                       std::span<const Matcher> name_matchers,
                                       const InfoReference& reference);
@@ -189,7 +199,9 @@ class Evaluator {
   SampleStats* stats_;
 };
 
-// Sorted labels that series are matched or grouped by.
+// The steps that a subquery evaluates its expression at. `outer` has steps.
+StepGrid SubqueryGrid(const SubqueryExpr& subquery, const StepGrid& outer,
+                      const std::function<int64_t(int64_t range_ms)>& default_step_ms);
 // The labels that absent() gives its result.
 Labels AbsentLabels(const Expr& argument);
 LabelProjection MatchingProjection(const VectorMatching& matching);

@@ -66,6 +66,39 @@ GroupFold::GroupFold(AggregateOp op, size_t groups, size_t steps, PositionRange 
   }
 }
 
+size_t GroupFold::TableBytes(AggregateOp op, size_t groups, size_t steps) {
+  size_t a_cell = 0;
+  switch (op) {
+    case AggregateOp::kAvg:
+    case AggregateOp::kStddev:
+    case AggregateOp::kStdvar: a_cell = 3 * sizeof(double); break;
+    case AggregateOp::kSum: a_cell = 2 * sizeof(double); break;
+    case AggregateOp::kCount:
+    case AggregateOp::kMin:
+    case AggregateOp::kMax: a_cell = sizeof(double); break;
+    case AggregateOp::kQuantile: a_cell = sizeof(std::vector<double>); break;
+    default: break;
+  }
+  constexpr size_t kBitmaps = 3;
+  return groups * (steps * a_cell + kBitmaps * (steps + 63) / 64 * sizeof(uint64_t) +
+                   sizeof(std::unique_ptr<Cells>) + sizeof(uint8_t));
+}
+
+size_t GroupFold::MemoryBytes() const {
+  size_t bytes = TableBytes(op_, cells_.size(), steps_);
+  for (const std::vector<double>& samples : samples_) bytes += samples.capacity() * sizeof(double);
+  for (const std::unique_ptr<Cells>& cells : cells_) {
+    if (cells == nullptr) continue;
+    bytes += cells->size() * sizeof(std::unique_ptr<HistogramCell>);
+    for (const std::unique_ptr<HistogramCell>& cell : *cells) {
+      if (cell == nullptr) continue;
+      bytes += sizeof(HistogramCell) + HistogramBytes(cell->value);
+      if (cell->compensation.has_value()) bytes += HistogramBytes(*cell->compensation);
+    }
+  }
+  return bytes;
+}
+
 void GroupFold::Prepare(size_t group, const StepColumn& column) {
   if (!column.has_histograms() || !KeepsHistograms(op_) || cells_[group] != nullptr) return;
   cells_[group] = std::make_unique<Cells>(steps_);

@@ -20,6 +20,11 @@ class GroupFold {
   // `position` is that of the aggregated expression.
   GroupFold(AggregateOp op, size_t groups, size_t steps, PositionRange position);
 
+  // What its tables take from the start.
+  static size_t TableBytes(AggregateOp op, size_t groups, size_t steps);
+  // What it takes now, with histograms and samples that are kept.
+  size_t MemoryBytes() const;
+
   // Before any Add of the column, on one thread: makes room for histograms.
   void Prepare(size_t group, const StepColumn& column);
   // Folds the steps [begin, end) of a column into a group. Different step ranges may be folded by

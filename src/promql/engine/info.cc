@@ -142,7 +142,7 @@ Result<Labels> Enrich(const Labels& base, const VectorValue& infos,
 
 }  // namespace
 
-Result<VectorValue> Evaluator::FetchInfoSeries(const VectorValue& base,
+Result<VectorValue> Evaluator::FetchInfoSeries(const Call& call, const VectorValue& base,
                                                const std::vector<bool>& ignored,
                                                std::span<const Matcher> data_matchers,
                                                std::span<const Matcher> name_matchers,
@@ -154,15 +154,16 @@ Result<VectorValue> Evaluator::FetchInfoSeries(const VectorValue& base,
   hints.end_ms = reference.at_ms.value_or(grid_.end_ms) - offset;
   hints.step_ms = grid_.interval_ms;
   hints.function = "info";
-  SeriesList series;
+  SeriesList all{.memory = HoldMemory()};
   for (const std::vector<Matcher>& identifying : sets) {
     std::vector<Matcher> matchers = identifying;
     matchers.insert(matchers.end(), data_matchers.begin(), data_matchers.end());
     matchers.insert(matchers.end(), name_matchers.begin(), name_matchers.end());
     NARTHEX_TRY(SeriesList found, SelectSeries(hints, matchers));
-    std::move(found.begin(), found.end(), std::back_inserter(series));
+    NARTHEX_RETURN_IF_ERROR(all.memory.Grow(static_cast<size_t>(found.memory.bytes())));
+    std::move(found.series.begin(), found.series.end(), std::back_inserter(all.series));
   }
-  return SampleTimes(std::move(series), reference.at_ms, offset);
+  return SampleTimes(call, std::move(all), reference.at_ms, offset);
 }
 
 Result<Value> Evaluator::EvalInfo(const Call& call) {
@@ -191,7 +192,7 @@ Result<Value> Evaluator::EvalInfo(const Call& call) {
                              [name](const Matcher& matcher) { return matcher.Matches(name); });
   }
   NARTHEX_TRY(const VectorValue infos,
-              FetchInfoSeries(base, ignored, data_matchers, effective, reference));
+              FetchInfoSeries(call, base, ignored, data_matchers, effective, reference));
   const int64_t before = query_->current_samples;
 
   bool keep_unmatched = true;
@@ -213,6 +214,7 @@ Result<Value> Evaluator::EvalInfo(const Call& call) {
   std::map<Labels, size_t> output_of;
   std::vector<size_t> newest(signatures.size());
   for (size_t step = 0; step < steps_; ++step) {
+    NARTHEX_RETURN_IF_ERROR(CheckDone());
     const bool any = std::any_of(base.begin(), base.end(), [step](const VectorSeries& series) {
       return series.column.has(step);
     });

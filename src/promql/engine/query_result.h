@@ -55,6 +55,7 @@ struct QueryStats {
   int64_t samples_read = 0;
   int64_t series_touched = 0;
   int64_t peak_samples = 0;
+  int64_t peak_bytes = 0;  // Only with a limit on memory, or when analysed.
   // Only when per-step statistics were asked for and the engine has them enabled.
   StepSamples total_queryable_samples_per_step;
   StepSamples samples_read_per_step;

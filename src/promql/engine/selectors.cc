@@ -106,11 +106,11 @@ void FillFloats(const InstantShape& shape, const storage::SampleColumns& samples
 
 class InstantSource : public ColumnSource {
  public:
-  InstantSource(std::vector<std::unique_ptr<storage::Series>> series, const InstantShape& shape)
-      : series_(std::move(series)), shape_(shape) {}
+  InstantSource(const Expr* made_by, SeriesList list, const InstantShape& shape)
+      : ColumnSource(made_by), list_(std::move(list)), shape_(shape) {}
 
-  size_t size() const override { return series_.size(); }
-  const Labels& labels(size_t i) const override { return series_[i]->labels(); }
+  size_t size() const override { return list_.series.size(); }
+  const Labels& labels(size_t i) const override { return list_.series[i]->labels(); }
   bool drops_metadata() const override {
     if (shape_.keep_metadata) return false;
     return shape_.kind == InstantKind::kTimestamp || shape_.kind == InstantKind::kStartTimestamp;
@@ -122,7 +122,8 @@ class InstantSource : public ColumnSource {
   Status Compute(size_t i, WorkerState* worker, StepColumn* out, SeriesCost* cost) const override {
     storage::SampleColumns& samples = worker->raw;
     samples.Clear();
-    NARTHEX_RETURN_IF_ERROR(series_[i]->Read(&samples));
+    NARTHEX_RETURN_IF_ERROR(list_.series[i]->Read(&samples));
+    worker->samples_read += static_cast<int64_t>(samples.size());
     std::vector<CounterResetHint> hints;
     if (shape_.kind == InstantKind::kTimestampMs && !samples.histograms.empty()) {
       return MakeError(ErrorCode::kExecution,
@@ -152,14 +153,23 @@ class InstantSource : public ColumnSource {
   }
 
  private:
-  std::vector<std::unique_ptr<storage::Series>> series_;
+  SeriesList list_;
   InstantShape shape_;
 };
 
+// About what the handle of a selected series takes with its list of chunks.
+constexpr size_t kSeriesHandleBytes = 256;
+
 }  // namespace
 
-Result<Evaluator::SeriesList> Evaluator::SelectSeries(const storage::SelectHints& hints,
-                                                      std::span<const Matcher> matchers) {
+void Evaluator::ProfileRead(const Expr& expr, const Points& points) {
+  if (query_->profile == nullptr) return;
+  query_->profile->At(expr).samples_read +=
+      static_cast<int64_t>(points.floats.size + points.histograms.size);
+}
+
+Result<SeriesList> Evaluator::SelectSeries(const storage::SelectHints& hints,
+                                           std::span<const Matcher> matchers) {
   const auto expanding = [](const Status& status) {
     const bool done = status.code() == ErrorCode::kCanceled || status.code() == ErrorCode::kTimeout;
     return Status(done ? status.code() : ErrorCode::kExecution,
@@ -168,9 +178,13 @@ Result<Evaluator::SeriesList> Evaluator::SelectSeries(const storage::SelectHints
   auto selected = query_->querier->Select(storage::SeriesOrder::kAny, hints, matchers);
   if (!selected.ok()) return expanding(selected.status());
   storage::SeriesSet& set = **selected;
-  SeriesList series;
+  SeriesList list{.memory = HoldMemory()};
+  std::vector<std::unique_ptr<storage::Series>>& series = list.series;
   while (std::unique_ptr<storage::Series> next = set.Next()) {
-    if (series.size() % 1024 == 0) NARTHEX_RETURN_IF_ERROR(CheckDone());
+    if (series.size() % kCheckEvery == 0) {
+      NARTHEX_RETURN_IF_ERROR(CheckDone());
+      NARTHEX_RETURN_IF_ERROR(list.memory.SetTo(series.size() * kSeriesHandleBytes));
+    }
     series.push_back(std::move(next));
     if (!query_->query_cost) continue;
     ++query_->cost_series;
@@ -182,35 +196,39 @@ Result<Evaluator::SeriesList> Evaluator::SelectSeries(const storage::SelectHints
   if (Status status = set.status(); !status.ok()) return expanding(status);
   for (std::string& warning : set.warnings()) query_->annotations.WarnPlain(std::move(warning));
   stats_->AddSeries(static_cast<int64_t>(series.size()));
-  return series;
+  NARTHEX_RETURN_IF_ERROR(list.memory.SetTo(series.size() * kSeriesHandleBytes));
+  return list;
 }
 
-Result<Evaluator::SeriesList> Evaluator::Select(const VectorSelector& selector) {
-  return SelectSeries(query_->plan->hints.at(&selector), selector.matchers);
+Result<SeriesList> Evaluator::Select(const VectorSelector& selector) {
+  NARTHEX_TRY(SeriesList list, SelectSeries(query_->plan->hints.at(&selector), selector.matchers));
+  ProfileSelected(selector, list);
+  return list;
 }
 
-Result<Evaluator::SeriesList> Evaluator::SelectInstant(const VectorSelector& selector) {
+void Evaluator::ProfileSelected(const VectorSelector& selector, const SeriesList& list) {
+  if (query_->profile == nullptr) return;
+  query_->profile->At(selector).series_selected += static_cast<int64_t>(list.series.size());
+}
+
+Result<SeriesList> Evaluator::SelectInstant(const VectorSelector& selector) {
   const storage::SelectHints& hints = query_->plan->hints.at(&selector);
   const int64_t reference = AtMs(selector).value_or(grid_.start_ms) - OffsetMs(selector);
   if (!grid_.single_step() || hints.end_ms != reference) return Select(selector);
   // An instant query: the store's newest sample is all that can show.
   storage::SelectHints latest = hints;
   latest.latest_only = true;
-  return SelectSeries(latest, selector.matchers);
+  NARTHEX_TRY(SeriesList list, SelectSeries(latest, selector.matchers));
+  ProfileSelected(selector, list);
+  return list;
 }
 
 Result<std::unique_ptr<ColumnSource>> Evaluator::MakeSource(const Expr& expr) {
+  const QueryProfile::Scope scope(query_->profile, expr);
   if (expr.kind == Expr::Kind::kVectorSelector) {
     const VectorSelector& selector = expr.As<VectorSelector>();
     if (selector.smoothed) return std::unique_ptr<ColumnSource>();
-    NARTHEX_TRY(SeriesList series, SelectInstant(selector));
-    return std::unique_ptr<ColumnSource>(std::make_unique<InstantSource>(
-        std::move(series),
-        InstantShape{.grid = grid_,
-                     .offset_ms = OffsetMs(selector),
-                     .at_ms = AtMs(selector),
-                     .lookback_ms = query_->lookback_ms,
-                     .histogram_stats = query_->plan->hints.at(&selector).histogram_stats}));
+    return MakeInstantSource(selector);
   }
   if (expr.kind == Expr::Kind::kCall) {
     const Call& call = expr.As<Call>();
@@ -225,6 +243,17 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeSource(const Expr& expr) {
     return MakeRangeSource(call, *function, &no_subquery);
   }
   return std::unique_ptr<ColumnSource>();
+}
+
+Result<std::unique_ptr<ColumnSource>> Evaluator::MakeInstantSource(const VectorSelector& selector) {
+  NARTHEX_TRY(SeriesList list, SelectInstant(selector));
+  return std::unique_ptr<ColumnSource>(std::make_unique<InstantSource>(
+      &selector, std::move(list),
+      InstantShape{.grid = grid_,
+                   .offset_ms = OffsetMs(selector),
+                   .at_ms = AtMs(selector),
+                   .lookback_ms = query_->lookback_ms,
+                   .histogram_stats = query_->plan->hints.at(&selector).histogram_stats}));
 }
 
 Result<Value> Evaluator::EvalVectorSelector(const VectorSelector& selector) {
@@ -252,7 +281,7 @@ Result<Value> Evaluator::EvalTimestamps(const Call& call, const VectorSelector& 
   // that may collide once their names are gone.
   const bool known = !start || query_->start_timestamps;
   shape.keep_metadata = !known;
-  const InstantSource source(std::move(series), shape);
+  const InstantSource source(&call, std::move(series), shape);
   NARTHEX_TRY(VectorValue vector, Materialize(source));
   query_->current_samples = before;
   Value value;
@@ -264,18 +293,19 @@ Result<Value> Evaluator::EvalTimestamps(const Call& call, const VectorSelector& 
   return value;
 }
 
-Result<VectorValue> Evaluator::SampleTimes(SeriesList series, std::optional<int64_t> at_ms,
-                                           int64_t offset_ms) {
-  const InstantSource source(std::move(series), {.grid = grid_,
-                                                 .offset_ms = offset_ms,
-                                                 .at_ms = at_ms,
-                                                 .lookback_ms = query_->lookback_ms,
-                                                 .kind = InstantKind::kTimestampMs});
+Result<VectorValue> Evaluator::SampleTimes(const Expr& expr, SeriesList series,
+                                           std::optional<int64_t> at_ms, int64_t offset_ms) {
+  const InstantSource source(&expr, std::move(series),
+                             {.grid = grid_,
+                              .offset_ms = offset_ms,
+                              .at_ms = at_ms,
+                              .lookback_ms = query_->lookback_ms,
+                              .kind = InstantKind::kTimestampMs});
   return Materialize(source);
 }
 
 Result<Value> Evaluator::EvalSmoothed(const VectorSelector& selector) {
-  NARTHEX_TRY(const SeriesList series, Select(selector));
+  NARTHEX_TRY(const SeriesList list, Select(selector));
   const PositionRange position = selector.position;
   const bool histogram_stats = query_->plan->hints.at(&selector).histogram_stats;
   WindowShape shape{.grid = grid_,
@@ -285,11 +315,13 @@ Result<Value> Evaluator::EvalSmoothed(const VectorSelector& selector) {
                     .extend_ahead_ms = query_->lookback_ms};
   Value value;
   value.type = ValueType::kVector;
+  value.memory = HoldMemory();
   PointBuffer buffer;
-  for (const auto& one : series) {
+  for (const auto& one : list.series) {
     NARTHEX_RETURN_IF_ERROR(CheckDone());
     Points points;
     NARTHEX_RETURN_IF_ERROR(buffer.Load(*one, histogram_stats, &points));
+    ProfileRead(selector, points);
     const std::string_view metric = one->labels().metric_name();
     StepColumn column(steps_);
     Status status;
@@ -351,6 +383,7 @@ Result<Value> Evaluator::EvalSmoothed(const VectorSelector& selector) {
     Release(window_max);
     if (column.empty()) continue;
     NARTHEX_RETURN_IF_ERROR(Hold(column.SampleCount()));
+    if (value.memory.counting()) NARTHEX_RETURN_IF_ERROR(value.memory.Grow(MemoryOf(column)));
     value.vector.push_back({one->labels(), false, std::move(column)});
   }
   return value;
@@ -363,7 +396,7 @@ Result<Value> Evaluator::EvalMatrixSelector(const MatrixSelector& matrix) {
                   "unexpected error: cannot do range evaluation of matrix selector");
   }
   const VectorSelector& selector = *matrix.selector;
-  NARTHEX_TRY(const SeriesList series, Select(selector));
+  NARTHEX_TRY(const SeriesList list, Select(selector));
   const bool extended = selector.anchored || selector.smoothed;
   WindowShape shape{.grid = grid_,
                     .range_ms = matrix.range.nanos / kNanosPerMilli,
@@ -373,12 +406,14 @@ Result<Value> Evaluator::EvalMatrixSelector(const MatrixSelector& matrix) {
                     .extend_ahead_ms = selector.smoothed ? query_->lookback_ms : 0};
   Value value;
   value.type = ValueType::kMatrix;
+  value.memory = HoldMemory();
   PointBuffer buffer;
-  for (const auto& one : series) {
+  for (const auto& one : list.series) {
     NARTHEX_RETURN_IF_ERROR(CheckDone());
     Points points;
     NARTHEX_RETURN_IF_ERROR(
         buffer.Load(*one, query_->plan->hints.at(&selector).histogram_stats, &points));
+    ProfileRead(matrix, points);
     MatrixSeries result;
     result.labels = one->labels();
     Status status;
@@ -408,6 +443,7 @@ Result<Value> Evaluator::EvalMatrixSelector(const MatrixSelector& matrix) {
     NARTHEX_RETURN_IF_ERROR(status);
     const size_t size = SampleCount(result.samples);
     NARTHEX_RETURN_IF_ERROR(Hold(size));
+    if (value.memory.counting()) NARTHEX_RETURN_IF_ERROR(value.memory.Grow(MemoryOf(result)));
     stats_->AddTotal(0, static_cast<int64_t>(size));
     stats_->AddRead(0, static_cast<int64_t>(size));
     if (size > 0) value.matrix.push_back(std::move(result));

@@ -4,6 +4,7 @@
 
 #include "promql/engine/evaluator.h"
 #include "util/thread_pool.h"
+#include "util/time.h"
 
 namespace narthex::promql {
 namespace {
@@ -42,6 +43,104 @@ class FirstError {
   Status status_;
 };
 
+// Measures the scope if the query is analysed.
+class WorkerTimer {
+ public:
+  explicit WorkerTimer(WorkerState* worker) : worker_(worker->measured ? worker : nullptr) {
+    if (worker_ == nullptr) return;
+    worker_->thread = std::this_thread::get_id();
+    start_ns_ = MonotonicNanos();
+  }
+  ~WorkerTimer() {
+    if (worker_ != nullptr) worker_->busy_ns += MonotonicNanos() - start_ns_;
+  }
+  WorkerTimer(const WorkerTimer&) = delete;
+  WorkerTimer& operator=(const WorkerTimer&) = delete;
+
+ private:
+  WorkerState* worker_;
+  int64_t start_ns_ = 0;
+};
+
+// What a run over a source's batches adds to the profile of its operators. Null profile: nothing.
+class DrainProfile {
+ public:
+  DrainProfile(QueryProfile* profile, const ColumnSource& source)
+      : profile_(profile), source_(source) {}
+
+  void BeginBatch() {
+    if (profile_ == nullptr) return;
+    ++batches_;
+    start_ns_ = MonotonicNanos();
+  }
+  void EndBatch() {
+    if (profile_ != nullptr) wall_ns_ += MonotonicNanos() - start_ns_;
+  }
+  void Made(const StepColumn& column) {
+    if (profile_ == nullptr) return;
+    ++series_;
+    samples_ += static_cast<int64_t>(column.Count());
+    bytes_ += static_cast<int64_t>(MemoryOf(column));
+  }
+
+  void Finish(const std::vector<WorkerState>& workers) {
+    if (profile_ == nullptr) return;
+    int64_t busy_ns = 0;
+    int64_t read_ns = 0;
+    int64_t samples_read = 0;
+    std::vector<std::thread::id> threads;
+    OperatorProfile& own = profile_->At(*source_.made_by());
+    for (const WorkerState& worker : workers) {
+      busy_ns += worker.busy_ns;
+      read_ns += worker.read_ns;
+      samples_read += worker.samples_read;
+      threads.push_back(worker.thread);
+      own.windows_shared += static_cast<int64_t>(worker.plans.shared());
+      own.windows_made += static_cast<int64_t>(worker.plans.made());
+    }
+    const int64_t thread_count = CountThreads(std::move(threads));
+    own.batches += batches_;
+    own.threads = std::max(own.threads, thread_count);
+    own.busy_ns += busy_ns;
+    if (!profile_->IsOpen(*source_.made_by())) {  // Else its scope records time and result.
+      own.streamed = true;
+      ++own.evaluations;
+      own.wall_ns += wall_ns_;
+      own.series += series_;
+      own.samples += samples_;
+      own.bytes += bytes_;
+    }
+    if (source_.reads() == nullptr) {
+      own.samples_read += samples_read;
+      return;
+    }
+    own.busy_ns -= read_ns;
+    OperatorProfile& selector = profile_->At(*source_.reads());
+    const double part =
+        busy_ns == 0 ? 0 : static_cast<double>(read_ns) / static_cast<double>(busy_ns);
+    selector.streamed = true;
+    selector.wall_ns += static_cast<int64_t>(static_cast<double>(wall_ns_) * part);
+    selector.busy_ns += read_ns;
+    selector.batches += batches_;
+    selector.threads = std::max(selector.threads, thread_count);
+    selector.samples_read += samples_read;
+    selector.series += static_cast<int64_t>(source_.size());
+    selector.samples += samples_read;
+    // A time and a value; what histograms take above that shows in the results.
+    selector.bytes += samples_read * static_cast<int64_t>(sizeof(int64_t) + sizeof(double));
+  }
+
+ private:
+  QueryProfile* profile_;
+  const ColumnSource& source_;
+  int64_t start_ns_ = 0;
+  int64_t wall_ns_ = 0;
+  int64_t batches_ = 0;
+  int64_t series_ = 0;
+  int64_t samples_ = 0;
+  int64_t bytes_ = 0;
+};
+
 }  // namespace
 
 Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume,
@@ -57,9 +156,16 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
                                        std::max(batch_min, kBatchSeriesMax));
   std::vector<WorkerState> workers;
   workers.reserve(lanes);
-  for (size_t i = 0; i < lanes; ++i) workers.emplace_back(stats_->Fork());
+  for (size_t i = 0; i < lanes; ++i) workers.emplace_back(stats_->Fork(), &query_->cancellation);
   std::vector<StepColumn> columns(std::min(batch_size, size));
   std::vector<SeriesCost> costs(columns.size());
+  // What the columns of a batch take, until whoever consumes them counts them.
+  const bool counted = query_->memory.counting();
+  std::vector<size_t> bytes(counted ? columns.size() : 0);
+  MemoryHold batch_memory = HoldMemory();
+  QueryProfile* const profile = source.made_by() == nullptr ? nullptr : query_->profile;
+  for (WorkerState& worker : workers) worker.measured = profile != nullptr;
+  DrainProfile measured(profile, source);
   const bool windows = source.has_windows();
   Status status;
 
@@ -69,6 +175,7 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
   for (size_t begin = 0, end = 0; begin < size && status.ok(); begin = end) {
     end = std::min(begin + batch_now, size);
     bool histograms = false;
+    std::fill(bytes.begin(), bytes.end(), 0);
     FirstError error;
     std::atomic<size_t> next{begin};
     const auto work = [&](size_t lane) {
@@ -76,20 +183,28 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
         const size_t from = next.fetch_add(kChunk, std::memory_order_relaxed);
         if (from >= end || error.failed()) return;
         if (Status done = CheckDone(); !done.ok()) return error.Set(from, std::move(done));
+        const WorkerTimer timer(&workers[lane]);
         for (size_t i = from; i < std::min(from + kChunk, end); ++i) {
           StepColumn& column = columns[i - begin];
           column = StepColumn(steps_);
           costs[i - begin] = {};
           Status computed = source.Compute(i, &workers[lane], &column, &costs[i - begin]);
           if (!computed.ok()) return error.Set(i, std::move(computed));
+          if (!counted) continue;
+          bytes[i - begin] = MemoryOf(column);
+          Status taken = query_->memory.Take(static_cast<int64_t>(bytes[i - begin]));
+          if (!taken.ok()) return error.Set(i, std::move(taken));
         }
       }
     };
+    measured.BeginBatch();
     if (lanes == 1) {
       work(0);
     } else {
       pool->ParallelFor(lanes, work);
     }
+    measured.EndBatch();
+    for (const size_t size_of_column : bytes) batch_memory.Adopt(size_of_column);
     if (error.failed()) {
       status = error.status();
       break;
@@ -112,12 +227,16 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
         status = CheckSamples();
       }
       if (status.ok() && !columns[i - begin].empty()) {
+        measured.Made(columns[i - begin]);
+        if (counted && !batch_done) batch_memory.Shrink(bytes[i - begin]);
         status = consume(i, std::move(columns[i - begin]));
       }
     }
     if (status.ok() && batch_done) status = batch_done();
+    NARTHEX_RETURN_IF_ERROR(batch_memory.SetTo(0));
     batch_now = histograms ? std::min(batch_size, batch_min) : batch_size;
   }
+  measured.Finish(workers);
   for (const WorkerState& worker : workers) {
     stats_->Merge(worker.stats);
     query_->annotations.Merge(worker.annotations);
@@ -134,9 +253,11 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
 Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
   VectorValue vector;
   vector.reserve(source.size());
+  MemoryHold memory = HoldMemory();
   const bool drop = source.drops_metadata() && !query_->delayed_name_removal;
   const auto keep = [&](size_t i, StepColumn&& column) -> Status {
     NARTHEX_RETURN_IF_ERROR(CheckDense(vector.size() + 1));
+    if (memory.counting()) NARTHEX_RETURN_IF_ERROR(memory.Grow(MemoryOf(column)));
     const Labels& labels = source.labels(i);
     vector.push_back(
         {drop ? DropMetadata(labels) : labels, source.drop_name(i), std::move(column)});

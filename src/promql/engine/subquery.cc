@@ -3,22 +3,27 @@
 
 namespace narthex::promql {
 
-Result<Evaluator::SubqueryResult> Evaluator::RunSubquery(const SubqueryExpr& subquery) {
+StepGrid SubqueryGrid(const SubqueryExpr& subquery, const StepGrid& outer,
+                      const std::function<int64_t(int64_t range_ms)>& default_step_ms) {
   const int64_t range = subquery.range.nanos / kNanosPerMilli;
   int64_t step = subquery.step.nanos / kNanosPerMilli;
-  if (subquery.step.nanos == 0) step = query_->default_subquery_step_ms(range);
+  if (subquery.step.nanos == 0) step = default_step_ms(range);
   if (step <= 0) step = 1;
   const bool fixed = subquery.at != AtModifier::kNone;
   const int64_t offset = subquery.offset.nanos / kNanosPerMilli;
   // From the left end of the first step's window to the last step, on multiples of the resolution
   // since the epoch.
-  const int64_t first = (fixed ? subquery.at_ms : grid_.start_ms) - offset;
-  const int64_t last = fixed ? first : grid_.TimeAt(steps_ - 1) - offset;
+  const int64_t first = (fixed ? subquery.at_ms : outer.start_ms) - offset;
+  const int64_t last = fixed ? first : outer.TimeAt(outer.steps() - 1) - offset;
   int64_t start = step * ((first - range) / step);
   if (start <= first - range) start += step;
+  return {start, last, step};
+}
 
+Result<Evaluator::SubqueryResult> Evaluator::RunSubquery(const SubqueryExpr& subquery) {
+  const QueryProfile::Scope scope(query_->profile, subquery);
   SubqueryResult result;
-  result.grid = {start, last, step};
+  result.grid = SubqueryGrid(subquery, grid_, query_->default_subquery_step_ms);
   // Only a parent of several steps asks which of the child's steps it consumed; a grid that is too
   // fine is refused by Eval before anything is counted.
   const bool per_step = steps_ > 1 && result.grid.steps() <= query_->samples_max;

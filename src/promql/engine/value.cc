@@ -117,6 +117,46 @@ size_t SampleCount(const std::vector<MatrixSeries>& matrix) {
   return count;
 }
 
+size_t MemoryOf(const StepColumn& column) {
+  size_t bytes = sizeof(StepColumn);
+  if (column.steps() > 1)
+    bytes += column.words() * sizeof(uint64_t) + column.steps() * sizeof(double);
+  if (!column.has_histograms()) return bytes;
+  bytes += column.steps() * sizeof(HistogramPtr);
+  const FloatHistogram* last = nullptr;
+  column.ForEach([&](size_t step) {
+    const FloatHistogram* histogram = column.histogram(step).get();
+    if (histogram != nullptr && histogram != last) bytes += HistogramBytes(*histogram);
+    last = histogram;
+  });
+  return bytes;
+}
+
+size_t MemoryOf(const VectorSeries& series) {
+  return sizeof(VectorSeries) - sizeof(StepColumn) + series.labels.encoded().size() +
+         MemoryOf(series.column);
+}
+
+size_t MemoryOf(const MatrixSeries& series) {
+  const storage::SampleColumns& samples = series.samples;
+  size_t bytes = sizeof(MatrixSeries) + series.labels.encoded().size() +
+                 samples.timestamps_ms.capacity() * sizeof(int64_t) +
+                 samples.values.capacity() * sizeof(double) +
+                 samples.histograms.capacity() * sizeof(HistogramPtr) +
+                 samples.start_timestamps_ms.capacity() * sizeof(int64_t);
+  for (const auto& histogram : samples.histograms) {
+    if (histogram != nullptr) bytes += HistogramBytes(*histogram);
+  }
+  return bytes;
+}
+
+size_t MemoryOf(const Value& value) {
+  size_t bytes = value.scalar.capacity() * sizeof(double) + value.string.capacity();
+  for (const VectorSeries& series : value.vector) bytes += MemoryOf(series);
+  for (const MatrixSeries& series : value.matrix) bytes += MemoryOf(series);
+  return bytes;
+}
+
 LabelProjection::LabelProjection(std::vector<std::string> names, bool keep)
     : names_(std::move(names)), keep_(keep) {
   std::sort(names_.begin(), names_.end());

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/labels.h"
+#include "promql/engine/memory_account.h"
 #include "promql/engine/query_result.h"
 #include "promql/engine/step_column.h"
 #include "util/status.h"
@@ -48,6 +49,7 @@ struct Value {
   std::vector<double> scalar;  // One a step.
   std::vector<MatrixSeries> matrix;
   std::string string;
+  MemoryHold memory;  // Of all that.
 };
 
 inline constexpr std::string_view kDuplicateLabelsText =
@@ -70,6 +72,12 @@ Status MergeDuplicates(std::vector<MatrixSeries>* matrix);
 size_t SampleCount(const VectorValue& vector);
 size_t SampleCount(const std::vector<MatrixSeries>& matrix);
 size_t SampleCount(const storage::SampleColumns& samples);
+
+// Bytes on the heap and in place. A histogram that stands at neighbouring steps counts once.
+size_t MemoryOf(const StepColumn& column);
+size_t MemoryOf(const VectorSeries& series);
+size_t MemoryOf(const MatrixSeries& series);
+size_t MemoryOf(const Value& value);
 
 // Sets of label names and the part of label sets they pick: grouping and matching of series.
 class LabelProjection {

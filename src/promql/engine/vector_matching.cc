@@ -23,8 +23,10 @@ constexpr size_t kFilled = kNone - 1;
 class VectorMatch {
  public:
   VectorMatch(const BinaryExpr& expr, const VectorValue& lhs, const VectorValue& rhs, size_t steps,
-              bool delayed)
+              bool delayed, MemoryHold memory, const Cancellation& cancellation)
       : expr_(expr),
+        memory_(std::move(memory)),
+        cancellation_(cancellation),
         matching_(*expr.matching),
         swapped_(matching_.card == MatchCardinality::kOneToMany),
         one_to_one_(matching_.card == MatchCardinality::kOneToOne),
@@ -40,10 +42,10 @@ class VectorMatch {
         problems_(steps, ElementProblem::kNone) {}
 
   Result<VectorValue> Run() {
-    for (const VectorSeries& series : many_) many_sigs_.push_back(index_.Add(series.labels));
-    for (const VectorSeries& series : one_) one_sigs_.push_back(index_.Add(series.labels));
+    NARTHEX_RETURN_IF_ERROR(Number(many_, &many_sigs_));
+    NARTHEX_RETURN_IF_ERROR(Number(one_, &one_sigs_));
     FindActiveSteps();
-    LayPartners();
+    NARTHEX_RETURN_IF_ERROR(LayPartners());
     std::vector<size_t> series_of_sig(index_.size());
     for (const size_t sig : many_sigs_) ++series_of_sig[sig];
     matched_.resize(index_.size());
@@ -53,9 +55,15 @@ class VectorMatch {
     }
     // Even with duplicates on the one side: a match at an earlier step may fail before them.
     Status status;
-    for (size_t i = 0; i < many_.size() && status.ok(); ++i) status = MatchSeries(i);
+    for (size_t i = 0; i < many_.size() && status.ok(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
+      status = MatchSeries(i);
+    }
     if (fill_many_.has_value()) {
-      for (size_t i = 0; i < one_.size() && status.ok(); ++i) status = FillMissing(i);
+      for (size_t i = 0; i < one_.size() && status.ok(); ++i) {
+        NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
+        status = FillMissing(i);
+      }
     }
     NARTHEX_RETURN_IF_ERROR(error_);
     NARTHEX_RETURN_IF_ERROR(std::move(status));
@@ -79,6 +87,19 @@ class VectorMatch {
       return only != kNone && one[only].column.has(step) ? only : kNone;
     }
   };
+
+  Status CheckDoneAt(size_t i) const {
+    return i % kCheckEvery == 0 ? cancellation_.Check("expression evaluation") : Status();
+  }
+
+  Status Number(const VectorValue& vector, std::vector<size_t>* signatures) {
+    signatures->reserve(vector.size());
+    for (const VectorSeries& series : vector) {
+      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(signatures->size()));
+      signatures->push_back(index_.Add(series.labels));
+    }
+    return {};
+  }
 
   bool active(size_t step) const { return (active_[step / 64] >> (step % 64) & 1) != 0; }
 
@@ -105,15 +126,17 @@ class VectorMatch {
     error_step_ = step;
   }
 
-  void LayPartners() {
+  Status LayPartners() {
     partners_.resize(index_.size());
     for (size_t i = 0; i < one_.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
       Partner& partner = partners_[one_sigs_[i]];
       if (partner.only == kNone && partner.owners.empty()) {
         partner.only = i;
         continue;
       }
       if (partner.owners.empty()) {
+        NARTHEX_RETURN_IF_ERROR(memory_.Grow(steps_ * sizeof(size_t)));
         partner.owners.assign(steps_, kNone);
         one_[partner.only].column.ForEach([&](size_t s) { partner.owners[s] = partner.only; });
       }
@@ -134,6 +157,7 @@ class VectorMatch {
         }
       });
     }
+    return {};
   }
 
   // The labels of a result: those of the "many" side, as the matching changes them.
@@ -252,8 +276,7 @@ class VectorMatch {
         !IsTrim() && !many.column.has_histograms() && !one_[partner.only].column.has_histograms()) {
       StepColumn column(steps_);
       MatchFloats(many.column, one_[partner.only].column, &column);
-      Emit(ResultLabels(many.labels, one_[partner.only].labels), std::move(column));
-      return {};
+      return Emit(ResultLabels(many.labels, one_[partner.only].labels), std::move(column));
     }
     // Included labels follow the partner, which may change from step to step.
     struct Part {
@@ -293,7 +316,9 @@ class VectorMatch {
       }
     });
     NARTHEX_RETURN_IF_ERROR(status);
-    for (Part& part : parts) Emit(std::move(part.labels), std::move(part.column));
+    for (Part& part : parts) {
+      NARTHEX_RETURN_IF_ERROR(Emit(std::move(part.labels), std::move(part.column)));
+    }
     return {};
   }
 
@@ -317,16 +342,22 @@ class VectorMatch {
       }
     });
     NARTHEX_RETURN_IF_ERROR(status);
-    Emit(labels, std::move(column));
+    return Emit(labels, std::move(column));
+  }
+
+  Status Emit(Labels labels, StepColumn column) {
+    if (column.empty()) return {};
+    if (memory_.counting()) NARTHEX_RETURN_IF_ERROR(memory_.Grow(MemoryOf(column)));
+    output_.push_back({std::move(labels), expr_.return_bool, std::move(column)});
     return {};
   }
 
-  void Emit(Labels labels, StepColumn column) {
-    if (column.empty()) return;
-    output_.push_back({std::move(labels), expr_.return_bool, std::move(column)});
-  }
+  // Series between two looks at the clock.
+  static constexpr size_t kCheckEvery = 256;
 
   const BinaryExpr& expr_;
+  MemoryHold memory_;  // Of output_ and the tables.
+  const Cancellation& cancellation_;
   const VectorMatching& matching_;
   const bool swapped_;
   const bool one_to_one_;
@@ -358,7 +389,8 @@ Result<Value> Evaluator::BinaryVectors(const BinaryExpr& expr) {
   const int64_t before = query_->current_samples;
   NARTHEX_TRY(const Value lhs, Eval(*expr.lhs));
   NARTHEX_TRY(const Value rhs, Eval(*expr.rhs));
-  VectorMatch match(expr, lhs.vector, rhs.vector, steps_, query_->delayed_name_removal);
+  VectorMatch match(expr, lhs.vector, rhs.vector, steps_, query_->delayed_name_removal,
+                    HoldMemory(), query_->cancellation);
   NARTHEX_TRY(VectorValue output, match.Run());
   match.Annotate(&query_->annotations);
   const VectorValue* const inputs[] = {&lhs.vector, &rhs.vector};

@@ -70,11 +70,13 @@ void Make(const WindowShape& shape, bool is_rate, const FloatPoints& floats, Win
 
 const WindowPlan& WindowPlanCache::Find(const WindowShape& shape, bool is_rate,
                                         const FloatPoints& floats) {
+  ++asked_;
   if (made_[recent_] && SameTimes(plans_[recent_], floats)) return plans_[recent_];
   recent_ = 1 - recent_;
   if (!made_[recent_] || !SameTimes(plans_[recent_], floats)) {
     Make(shape, is_rate, floats, &plans_[recent_]);
     made_[recent_] = true;
+    ++plans_made_;
   }
   return plans_[recent_];
 }

@@ -45,12 +45,17 @@ class WindowPlanCache {
  public:
   // The plan for floats without an @ modifier. `shape` and `is_rate` are those of the first call.
   const WindowPlan& Find(const WindowShape& shape, bool is_rate, const FloatPoints& floats);
+  // Plans made, and how often a series found one that was there.
+  size_t made() const { return plans_made_; }
+  size_t shared() const { return asked_ - plans_made_; }
 
  private:
   // Two, so that a series with a gap between others does not drive their plan out.
   std::array<WindowPlan, 2> plans_;
   std::array<bool, 2> made_ = {};
   size_t recent_ = 0;
+  size_t asked_ = 0;
+  size_t plans_made_ = 0;
 };
 
 }  // namespace narthex::promql
