@@ -1,10 +1,8 @@
 #include "apps/exporter.h"
 
-#include <signal.h>
-
 #include "apps/command.h"
 #include "apps/flags.h"
-#include "apps/server.h"
+#include "apps/program.h"
 #include "apps/web_config_server.h"
 #include "exporters/node/node_exporter.h"
 #include "narthex/client/exposition.h"
@@ -25,8 +23,7 @@ int RunNodeExporter(const Arguments& arguments) {
   bool disable_exporter_metrics = false;
   exporters::node::NodeOptions node;
   std::string web_config_file;
-  std::string log_level = "info";
-  std::string log_format = "logfmt";
+  LogFlags log;
   FlagSet flags("narthex exporter node", "Exposes this machine's metrics");
   flags.Strings("web.listen-address", &addresses,
                 "Addresses on which to expose metrics and web interface.");
@@ -37,24 +34,8 @@ int RunNodeExporter(const Arguments& arguments) {
              "Exclude metrics about the exporter itself (process_*).");
   flags.String("path.procfs", &node.procfs, "procfs mountpoint.");
   flags.String("path.rootfs", &node.rootfs, "rootfs mountpoint.");
-  flags.Enum("log.level", &log_level, {"debug", "info", "warn", "error"},
-             "Only log messages with the given severity or above.");
-  flags.Enum("log.format", &log_format, {"logfmt", "json"}, "Output format of log messages.");
-  if (const Status status = flags.Parse(arguments); !status.ok()) {
-    fmt::print(stderr, "node_exporter: error: {}, try --help\n", status.message());
-    return 1;
-  }
-  if (flags.help_requested()) {
-    fmt::print("{}", flags.HelpText());
-    return 0;
-  }
-  if (flags.version_requested()) {
-    fmt::print("{}", VersionText("node_exporter"));
-    return 0;
-  }
-  BlockSignals();
-  SetLogFormat(log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt);
-  SetLogLevel(ParseLogLevel(log_level));
+  log.Declare(flags);
+  if (const auto code = BeginProgram("node_exporter", arguments, flags, log)) return *code;
   net::EventLoop loop;
   Result<std::unique_ptr<ExporterServer>> server =
       ExporterServer::Start(loop, "Node Exporter", telemetry_path, addresses, web_config_file);
@@ -121,16 +102,6 @@ void ExporterServer::Serve(const std::shared_ptr<net::HttpExchange>& exchange) {
     exchange->Respond(std::move(response));
   } else {
     web::RespondPlain(*exchange, 404, "404 page not found");
-  }
-}
-
-void WaitForEndSignal() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  int signal = 0;
-  while (sigwait(&set, &signal) != 0) {
   }
 }
 

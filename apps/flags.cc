@@ -149,7 +149,7 @@ FlagSet::Flag& FlagSet::Enum(std::string name, std::string* target,
                              std::vector<std::string> choices, std::string help) {
   return Add(
       std::move(name), std::move(help), *target,
-      [target, choices](std::string_view text) -> Status {
+      [target, choices = std::move(choices)](std::string_view text) -> Status {
         if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
           return MakeError(ErrorCode::kInvalidInput, "enum value must be one of {}, got '{}'",
                            Join(choices, ","), text);

@@ -37,7 +37,7 @@ class ScrapeFetcher : public scrape::Fetcher {
       const HttpClientConfig& config) override;
   RequestId Fetch(scrape::FetchRequest request, Callback done) override;
   void Cancel(RequestId id) override { client_.Cancel(id); }
-  void Recycle(std::string body) override { client_.Recycle(std::move(body)); }
+  void Recycle(std::string&& body) override { client_.Recycle(std::move(body)); }
 
  private:
   net::HttpClient& client_;

@@ -1,5 +1,4 @@
 // `narthex pushgateway`: takes metrics from jobs that end before anybody could scrape them.
-#include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -8,8 +7,8 @@
 #include "apps/command.h"
 #include "apps/exporter.h"
 #include "apps/flags.h"
+#include "apps/program.h"
 #include "apps/pushgateway_http.h"
-#include "apps/server.h"
 #include "apps/web_config_server.h"
 #include "narthex/client/callback.h"
 #include "narthex/client/gauge.h"
@@ -27,8 +26,7 @@ struct PushgatewayOptions {
   std::string web_config_file;
   std::string external_url;
   std::string route_prefix;
-  std::string log_level = "info";
-  std::string log_format = "logfmt";
+  LogFlags log;
   bool disable_check = false;
   int64_t group_series_max = 0;
   int64_t series_max = 0;
@@ -74,9 +72,7 @@ void AddFlags(PushgatewayOptions* o, FlagSet* flags) {
   flags->Bool("push.enable-aggregation", &o->http.aggregation,
               "Allow pushes with ?mode=aggregate, whose counters and histograms are added to what "
               "the group has.");
-  flags->Enum("log.level", &o->log_level, {"debug", "info", "warn", "error"},
-              "Only log messages with the given severity or above.");
-  flags->Enum("log.format", &o->log_format, {"logfmt", "json"}, "Output format of log messages.");
+  o->log.Declare(*flags);
 }
 
 // "" or "/prefix". An empty prefix is the path of the external URL.
@@ -159,26 +155,9 @@ int RunPushgateway(const Arguments& arguments) {
   PushgatewayOptions options;
   FlagSet flags("narthex pushgateway", "The Pushgateway");
   AddFlags(&options, &flags);
-  if (const Status status = flags.Parse(arguments); !status.ok()) {
-    fmt::print(stderr, "pushgateway: error: {}, try --help\n", status.message());
-    return 1;
-  }
-  if (flags.help_requested()) {
-    fmt::print("{}", flags.HelpText());
-    return 0;
-  }
-  if (flags.version_requested()) {
-    fmt::print("{}", VersionText("pushgateway"));
-    return 0;
-  }
-  BlockSignals();
-  SetLogFormat(options.log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt);
-  SetLogLevel(ParseLogLevel(options.log_level));
+  if (const auto code = BeginProgram("pushgateway", arguments, flags, options.log)) return *code;
   const Result<std::string> prefix = RoutePrefix(options.route_prefix, options.external_url);
-  if (!prefix.ok()) {
-    fmt::print(stderr, "pushgateway: error: {}, try --help\n", prefix.status().message());
-    return 1;
-  }
+  if (!prefix.ok()) return ReportUsageError("pushgateway", prefix.status().message());
   options.http.route_prefix = *prefix;
   options.http.flags = flags.Values();
   LOG_INFO("starting pushgateway", {"version", Version()});

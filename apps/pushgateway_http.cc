@@ -8,6 +8,7 @@
 #include "exposition/content_type.h"
 #include "narthex/client/exposition.h"
 #include "narthex/client/text_reader.h"
+#include "net/forwarding_exchange.h"
 #include "push/family_proto.h"
 #include "push/gather.h"
 #include "push/page/page.h"
@@ -24,28 +25,22 @@ constexpr std::string_view kModeParameter = "mode=aggregate";
 const std::vector<client::Objective> kObjectives = {{0.1, 0.01}, {0.5, 0.05}, {0.9, 0.01}};
 
 // Counts the answer, whoever gives it and whenever.
-class CountedExchange : public net::HttpExchange {
+class CountedExchange : public net::ForwardingExchange {
  public:
   using Observe = std::function<void(int status)>;
   CountedExchange(std::shared_ptr<net::HttpExchange> inner, Observe observe)
-      : inner_(std::move(inner)), observe_(std::move(observe)) {}
+      : ForwardingExchange(std::move(inner)), observe_(std::move(observe)) {}
 
-  const net::HttpRequest& request() const override { return inner_->request(); }
-  std::stop_token stop_token() const override { return inner_->stop_token(); }
   void Respond(net::HttpResponse response) override {
     observe_(response.status);
-    inner_->Respond(std::move(response));
+    ForwardingExchange::Respond(std::move(response));
   }
   void StartStream(net::HttpResponse response) override {
     observe_(response.status);
-    inner_->StartStream(std::move(response));
+    ForwardingExchange::StartStream(std::move(response));
   }
-  Status Write(std::string part) override { return inner_->Write(std::move(part)); }
-  bool TryWrite(std::string part) override { return inner_->TryWrite(std::move(part)); }
-  void Finish() override { inner_->Finish(); }
 
  private:
-  const std::shared_ptr<net::HttpExchange> inner_;
   const Observe observe_;
 };
 

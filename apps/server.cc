@@ -9,6 +9,7 @@
 #include "apps/command.h"
 #include "apps/console_templates.h"
 #include "apps/federate.h"
+#include "apps/program.h"
 #include "apps/server_views.h"
 #include "apps/web_config_server.h"
 #include "discovery/dns/resolver.h"
@@ -40,15 +41,6 @@ std::string UserAgent() {
   return "Prometheus/" + std::string(kReferenceVersion);
 }
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-
-sigset_t SignalSet() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : kSignals) sigaddset(&set, signal);
-  return set;
-}
-
 }  // namespace
 
 Server::Server(ServerOptions& options, const FlagSet& flags, Features features)
@@ -78,7 +70,7 @@ Status Server::LoadConfig(std::shared_ptr<const Config>* config) const {
   load.defaults.prefer_protobuf =
       features_.Has("created-timestamp-zero-ingestion") || features_.Has("st-storage");
   load.defaults.extra_scrape_metrics = features_.Has("extra-scrape-metrics");
-  load.defaults.log_level = options_.log_level;
+  load.defaults.log_level = options_.log.level;
   load.defaults.retention.time.nanos = options_.retention_time;
   load.defaults.retention.size.bytes = options_.retention_bytes;
   Result<Config> loaded = embedded_config_.empty() ? LoadConfigFile(options_.config_file, load)
@@ -562,7 +554,7 @@ int Server::Run() {
   }
 
   std::thread signals([this] {
-    const sigset_t set = SignalSet();
+    const sigset_t set = HandledSignals();
     for (;;) {
       int signal = 0;
       if (sigwait(&set, &signal) != 0) continue;
@@ -578,7 +570,9 @@ int Server::Run() {
     }
   });
   const auto end_signals = [&signals] {
-    // Wakes the thread if it still waits; a signal that came already has ended it.
+    // Wakes the thread if it still waits; a signal that came already has ended it. The thread
+    // fetches the signal with sigwait, so that nothing is terminated.
+    // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread)
     pthread_kill(signals.native_handle(), SIGTERM);
     signals.join();
   };
@@ -646,22 +640,11 @@ int RunServer(const Arguments& arguments) {
   FlagSet flags("narthex server", "The Prometheus monitoring server");
   DeclareServerFlags(flags, options);
   if (const Status status = flags.Parse(arguments); !status.ok()) {
-    fmt::print(stderr, "Error parsing command line arguments: {}\nprometheus: error: {}\n",
-               status.message(), status.message());
+    fmt::print(stderr, "Error parsing command line arguments: {0}\nprometheus: error: {0}\n",
+               status.message());
     return 1;
   }
-  if (flags.help_requested()) {
-    fmt::print("{}", flags.HelpText());
-    return 0;
-  }
-  if (flags.version_requested()) {
-    fmt::print("{}", VersionText("prometheus"));
-    return 0;
-  }
-  // Before the first thread, so that all inherit the mask and one thread waits for signals.
-  BlockSignals();
-  SetLogFormat(options.log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt);
-  SetLogLevel(ParseLogLevel(options.log_level));
+  if (const auto code = BeginParsedProgram("prometheus", flags, options.log)) return *code;
   Result<Features> features = Features::Parse(options.feature_lists);
   if (!features.ok()) {
     fmt::print(stderr, "Error parsing feature list: {}\n", features.status().message());
@@ -674,19 +657,6 @@ int RunServer(const Arguments& arguments) {
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
-}
-
-void BlockSignals() {
-  const sigset_t set = SignalSet();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
-
-LogLevel ParseLogLevel(std::string_view name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warn") return LogLevel::kWarn;
-  if (name == "error") return LogLevel::kError;
-  return LogLevel::kInfo;
 }
 
 }  // namespace narthex::apps

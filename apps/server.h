@@ -129,10 +129,5 @@ class Server {
 
 // This machine's name, or "localhost".
 std::string HostName();
-// Keeps SIGINT, SIGTERM and SIGHUP for the server's own thread; before any thread is started.
-void BlockSignals();
-LogLevel ParseLogLevel(std::string_view name);
-// Blocks until SIGINT or SIGTERM.
-void WaitForEndSignal();
 
 }  // namespace narthex::apps

@@ -238,9 +238,7 @@ void DeclareServerFlags(FlagSet& flags, ServerOptions& o) {
   flags.Strings("enable-feature", &o.feature_lists,
                 "Comma separated feature names to enable. Can be repeated.");
   flags.Bool("agent", &o.agent, "Run Prometheus in 'Agent mode'.");
-  flags.Enum("log.level", &o.log_level, {"debug", "info", "warn", "error"},
-             "Only log messages with the given severity or above.");
-  flags.Enum("log.format", &o.log_format, {"logfmt", "json"}, "Output format of log messages.");
+  o.log.Declare(flags);
   flags.Bool("write-documentation", &o.write_documentation, "Print the flags as Markdown.")
       .Hidden();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/flags.h"
+#include "apps/program.h"
 #include "util/time.h"
 
 namespace narthex::apps {
@@ -98,8 +99,7 @@ struct ServerOptions {
 
   std::vector<std::string> feature_lists;
   bool agent = false;
-  std::string log_level = "info";
-  std::string log_format = "logfmt";
+  LogFlags log;
   bool write_documentation = false;
 
   // Ours: where / leads; `narthex up` shows the machine's page first.

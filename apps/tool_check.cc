@@ -125,7 +125,8 @@ int CheckServer(const std::string& server, std::string_view endpoint, const Tool
   return 0;
 }
 
-void AddServerCheck(Command& check, ToolContext& context, std::string name, std::string state) {
+void AddServerCheck(Command& check, ToolContext& context, const std::string& name,
+                    const std::string& state) {
   const auto url = std::make_shared<std::string>("http://localhost:9090");
   Command& command = check.AddCommand(name, "Check if the Prometheus server is " + state + ".");
   DeclareHttpConfigFlag(command, context);

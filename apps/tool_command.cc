@@ -42,7 +42,9 @@ class Line {
   Status ReadLong(const std::string& word, const Arguments& words, size_t* at);
   Status ReadShort(const std::string& word, const Arguments& words, size_t* at);
   Status ReadWord(const std::string& word);
-  void Set(Flag* flag, std::string value) { settings_.push_back({flag, nullptr, value}); }
+  void Set(Flag* flag, std::string value) {
+    settings_.push_back({flag, nullptr, std::move(value)});
+  }
 
   struct Setting {
     Flag* flag;

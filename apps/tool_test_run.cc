@@ -156,7 +156,7 @@ rules::RuleEnvironment Runner::MakeEnvironment() {
                               const rules::TemplateData& data) {
     return ExpandAlertTemplate(engine_, store_->queryable(), name, text, data);
   };
-  environment.send = [](std::vector<rules::Alert>, const std::string&) {};
+  environment.send = [](const std::vector<rules::Alert>&, const std::string&) {};
   environment.external_url = group_.external_url;
   environment.external_labels = ToLabels(group_.external_labels);
   return environment;

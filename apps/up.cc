@@ -5,6 +5,7 @@
 
 #include "apps/command.h"
 #include "apps/exporter.h"
+#include "apps/program.h"
 #include "apps/server.h"
 #include "exporters/node/node_exporter.h"
 #include "util/file.h"
@@ -105,7 +106,7 @@ int RunUp(const Arguments& arguments) {
   options.listen_addresses = {"127.0.0.1:9090"};
   options.storage_path = "data";
   options.enable_lifecycle = true;
-  options.log_level = "warn";
+  options.log.level = "warn";
   options.page_title = "narthex";
   options.first_page = "/machine";
   FlagSet flags(
@@ -113,21 +114,7 @@ int RunUp(const Arguments& arguments) {
       "Runs the whole stack on this machine: the server on 127.0.0.1:9090 with data under "
       "./data, scraping itself and this machine. Takes every flag of `narthex server`.");
   DeclareServerFlags(flags, options);
-  if (const Status status = flags.Parse(arguments); !status.ok()) {
-    fmt::print(stderr, "narthex up: error: {}, try --help\n", status.message());
-    return 1;
-  }
-  if (flags.help_requested()) {
-    fmt::print("{}", flags.HelpText());
-    return 0;
-  }
-  if (flags.version_requested()) {
-    fmt::print("{}", VersionText("narthex"));
-    return 0;
-  }
-  BlockSignals();
-  SetLogFormat(options.log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt);
-  SetLogLevel(ParseLogLevel(options.log_level));
+  if (const auto code = BeginProgram("narthex up", arguments, flags, options.log)) return *code;
   Result<Features> features = Features::Parse(options.feature_lists);
   if (!features.ok()) {
     fmt::print(stderr, "narthex up: error: {}\n", features.status().message());

@@ -9,6 +9,7 @@
 
 #include "config/web_config.h"
 #include "net/crypto.h"
+#include "net/forwarding_exchange.h"
 #include "util/log.h"
 #include "util/strings.h"
 #include "util/thread_pool.h"
@@ -77,23 +78,18 @@ class RateLimiter {
 };
 
 // Adds the configured header fields to whatever the handler answers.
-class ExchangeWithHeaders : public net::HttpExchange {
+class ExchangeWithHeaders : public net::ForwardingExchange {
  public:
   ExchangeWithHeaders(std::shared_ptr<net::HttpExchange> inner,
                       std::shared_ptr<const WebConfig> config)
-      : inner_(std::move(inner)), config_(std::move(config)) {}
+      : ForwardingExchange(std::move(inner)), config_(std::move(config)) {}
 
-  const net::HttpRequest& request() const override { return inner_->request(); }
-  std::stop_token stop_token() const override { return inner_->stop_token(); }
   void Respond(net::HttpResponse response) override {
-    inner_->Respond(WithHeaders(std::move(response)));
+    ForwardingExchange::Respond(WithHeaders(std::move(response)));
   }
   void StartStream(net::HttpResponse response) override {
-    inner_->StartStream(WithHeaders(std::move(response)));
+    ForwardingExchange::StartStream(WithHeaders(std::move(response)));
   }
-  Status Write(std::string part) override { return inner_->Write(std::move(part)); }
-  bool TryWrite(std::string part) override { return inner_->TryWrite(std::move(part)); }
-  void Finish() override { inner_->Finish(); }
 
  private:
   net::HttpResponse WithHeaders(net::HttpResponse response) const {
@@ -103,7 +99,6 @@ class ExchangeWithHeaders : public net::HttpExchange {
     return response;
   }
 
-  const std::shared_ptr<net::HttpExchange> inner_;
   const std::shared_ptr<const WebConfig> config_;
 };
 

@@ -14,6 +14,7 @@
 
 #include "net/crypto.h"
 #include "net/http_client.h"
+#include "util/file.h"
 
 namespace narthex::apps {
 namespace {
@@ -83,18 +84,11 @@ std::string Hash(const std::string& password, const std::string& prefix = "$2b$0
 
 class WebConfigServer : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "webXXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    path_ = directory_ + "/web.yml";
-  }
-  void TearDown() override {
-    server_.reset();
-    std::filesystem::remove_all(directory_);
-  }
+  void SetUp() override { path_ = directory_.path() + "/web.yml"; }
+  void TearDown() override { server_.reset(); }
 
   void Write(const std::string& name, const std::string& text) {
-    std::ofstream(directory_ + "/" + name) << text;
+    std::ofstream(directory_.path() + "/" + name) << text;
   }
   Status Start(const std::string& yaml) {
     Write("web.yml", yaml);
@@ -129,7 +123,7 @@ class WebConfigServer : public ::testing::Test {
     return Get(options).status;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   std::string path_;
   net::EventLoop loop_;
   std::string body_ = "hello";
@@ -215,8 +209,8 @@ TEST_F(WebConfigServer, RefusesWhatCannotServe) {
            {"tls_server_config: {key_file: k.pem}", "missing one of cert or cert_file"},
            {"tls_server_config: {cert_file: c.pem}", "missing one of key or key_file"},
            {"tls_server_config: {cert_file: no.pem, key_file: k.pem}",
-            "failed to read cert_file (" + directory_ + "/no.pem): open " + directory_ +
-                "/no.pem: no such file or directory"},
+            "failed to read cert_file (" + directory_.path() + "/no.pem): open " +
+                directory_.path() + "/no.pem: no such file or directory"},
            {"tls_server_config: {cert_file: c.pem, key_file: other.pem}",
             "failed to load X509KeyPair: tls: private key does not match public key"},
            {"tls_server_config: {cert_file: empty, key_file: k.pem}",
@@ -240,7 +234,7 @@ TEST_F(WebConfigServer, SpeaksTls) {
   Write("k.pem", serving->KeyPem());
   const auto trusting = [&] {
     auto options = std::make_shared<net::HttpClientOptions>();
-    options->ca_file = directory_ + "/ca.pem";
+    options->ca_file = directory_.path() + "/ca.pem";
     return options;
   };
   ASSERT_TRUE(Start("tls_server_config: {cert_file: c.pem, key_file: k.pem, min_version: TLS12, "

@@ -31,12 +31,14 @@ std::optional<std::vector<json::value>> LoadCases() {
   return cases;
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the argument is a name that is declared.
 #define LOAD_CASES(cases)                                                      \
   const auto loaded_cases = LoadCases();                                       \
   if (!loaded_cases) {                                                         \
     GTEST_SKIP() << "conformance data not found; set NARTHEX_CONFORMANCE_DIR"; \
   }                                                                            \
   const std::vector<json::value>& cases = *loaded_cases
+// NOLINTEND(bugprone-macro-parentheses)
 
 const json::value* Member(const json::value& v, std::string_view key) {
   const json::value* member = v.as_object().if_contains(json::string_view(key.data(), key.size()));
@@ -288,7 +290,10 @@ std::string TextOrBytes(const json::value& v, std::string_view key) {
     const size_t digit = kDigits.find(c);
     if (digit == std::string_view::npos) continue;
     bits = bits << 6 | static_cast<uint32_t>(digit);
-    if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8));
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    out += static_cast<char>(bits >> count);
   }
   return out;
 }

@@ -41,9 +41,10 @@ void AppendFinite(double v, std::string& out) {
     out.append(digits, count);
     out.append(static_cast<size_t>(exponent + 1 - digit_count), '0');
   } else {
-    out.append(digits, static_cast<size_t>(exponent + 1));
+    const size_t whole = static_cast<size_t>(exponent) + 1;
+    out.append(digits, whole);
     out += '.';
-    out.append(digits + exponent + 1, count - static_cast<size_t>(exponent + 1));
+    out.append(digits + whole, count - whole);
   }
 }
 

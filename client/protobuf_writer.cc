@@ -139,7 +139,7 @@ class TextSink {
  private:
   void Indent() {
     if (layout_ == Layout::kLines) {
-      out_.append(static_cast<size_t>(2 * depth_), ' ');
+      out_.append(2 * static_cast<size_t>(depth_), ' ');
     } else if (separate_) {
       out_ += ' ';
     }

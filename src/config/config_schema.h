@@ -21,6 +21,7 @@ struct ScrapeConfigFile {
     static constexpr Reset kReset = Reset::reset;        \
     static FieldList Fields();                           \
   }
+// NOLINTNEXTLINE(bugprone-macro-parentheses): `type&` is a parameter's type.
 #define NARTHEX_DECLARE_CHECKED_SCHEMA(type, go_type, reset) \
   template <>                                                \
   struct Schema<type> {                                      \

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 ConfigLoadOptions Options(TextMap environment = {}) {
   ConfigLoadOptions options;
-  options.environment = [environment](const std::string& name) {
+  options.environment = [environment = std::move(environment)](const std::string& name) {
     const auto found = environment.find(name);
     return found == environment.end() ? std::string() : found->second;
   };

@@ -163,7 +163,7 @@ TEST(Conformance, RelabelRules) {
     for (const auto& [name, value] : object.as_object()) {
       pairs.emplace_back(name, value.as_string());
     }
-    return Labels::FromPairs(std::move(pairs));
+    return Labels::FromPairs(pairs);
   };
   for (const json::object& test : cases) {
     const std::string yaml = Text(test, "relabel_configs");

@@ -100,7 +100,7 @@ class RuleChecker {
     const RuleConfig& rule = group.rules[index];
     const std::string who = fmt::format("group {}, rule {}, {}: ", GoQuote(group.name), index + 1,
                                         GoQuote(rule.name()));
-    const auto add = [&](std::string text) { Add(who + text); };
+    const auto add = [&](const std::string& text) { Add(who + text); };
     const auto add_at = [&](FilePosition position, std::string_view text) {
       Add(At(position) + who + std::string(text));
     };

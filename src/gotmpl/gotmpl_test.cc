@@ -282,7 +282,7 @@ TEST(Template, EscapesByContext) {
 }
 
 TEST(Template, IsBounded) {
-  const auto run = [](std::string_view text, ExecutionLimits limits) {
+  const auto run = [](std::string_view text, const ExecutionLimits& limits) {
     Template page("t", {}, {.limits = limits});
     const Status parsed = page.Parse(text);
     return parsed.ok() ? page.Execute(Value()).status().message() : parsed.message();

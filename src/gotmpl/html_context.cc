@@ -508,7 +508,7 @@ std::string HtmlContext::EscapeUrl(const Value& value) const {
 
 // Only words, numbers and colours pass into style sheets.
 std::string HtmlContext::EscapeStyle(const Value& value) const {
-  const std::string text = PlainText(value);
+  std::string text = PlainText(value);
   if (HasType(value, types::Css())) return text;
   const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
     return IsLetter(c) || IsDigit(c) || Contains(" #%+-.,_!", std::string_view(&c, 1));

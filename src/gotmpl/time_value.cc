@@ -440,7 +440,8 @@ void AddTimeMethods(Methods* m, const Type* time) {
         const Calendar at = CalendarOf(from);
         const int64_t days = DaysOf(at.year + a[0].int_value(), at.month + a[1].int_value(),
                                     at.day + a[2].int_value());
-        const int64_t local = days * kSecondsPerDay + at.hour * 3600 + at.minute * 60 + at.second;
+        const int64_t local =
+            days * kSecondsPerDay + at.hour * int64_t{3600} + at.minute * int64_t{60} + at.second;
         return MakeTime(Normalized(local - from.offset_seconds, from.nanos, from));
       });
   Add(m, "Sub", {time}, [](const Value& v, const Arguments& a) {

@@ -39,7 +39,7 @@ Labels::Labels(std::initializer_list<std::pair<std::string_view, std::string_vie
   *this = builder.Build();
 }
 
-Labels Labels::FromPairs(std::vector<std::pair<std::string, std::string>> pairs) {
+Labels Labels::FromPairs(const std::vector<std::pair<std::string, std::string>>& pairs) {
   LabelsBuilder builder;
   for (const auto& [name, value] : pairs) builder.Set(name, value);
   return builder.Build();

@@ -86,7 +86,7 @@ class Labels {
   Labels() = default;
   // Sorts; pairs with an empty value are left out; of equal names the last wins.
   Labels(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs);
-  static Labels FromPairs(std::vector<std::pair<std::string, std::string>> pairs);
+  static Labels FromPairs(const std::vector<std::pair<std::string, std::string>>& pairs);
   // `sorted` ascends by name without repetition; empty values are left out.
   static Labels FromSorted(std::span<const LabelView> sorted);
 

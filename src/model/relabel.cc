@@ -117,13 +117,6 @@ std::string MapRunes(std::string_view text, Map map) {
   return out;
 }
 
-bool IsAscii(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<uint8_t>(c) >= 0x80) return false;
-  }
-  return true;
-}
-
 // Null when the C library has no such locale; then only ASCII changes its case.
 locale_t Utf8Locale() {
   static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -12,6 +11,7 @@
 #include "net/aws_profile.h"
 #include "net/aws_signer.h"
 #include "net/crypto.h"
+#include "util/file.h"
 
 namespace narthex::net {
 namespace {
@@ -92,8 +92,6 @@ TEST(AwsProfiles, ReadsBothFiles) {
 class AwsSources : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/awsXXXXXX";
-    directory_ = mkdtemp(pattern.data());
     options_.environment = [this](const std::string& name) -> std::optional<std::string> {
       const auto found = environment_.find(name);
       if (found == environment_.end()) return std::nullopt;
@@ -102,13 +100,11 @@ class AwsSources : public ::testing::Test {
     options_.unix_seconds = [this] { return now_; };
     options_.region = "eu-west-1";
     options_.metadata_endpoint = "http://imds";
-    environment_["HOME"] = directory_;
+    environment_["HOME"] = directory_.path();
   }
 
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   std::string WriteFile(const std::string& name, std::string_view text) {
-    const std::string path = directory_ + "/" + name;
+    const std::string path = directory_.path() + "/" + name;
     std::ofstream(path) << text;
     return path;
   }
@@ -150,7 +146,7 @@ class AwsSources : public ::testing::Test {
         action);
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   AwsOptions options_;
   std::map<std::string, std::string> environment_;
   std::map<std::string, HttpClientResponse> answers_;
@@ -163,7 +159,7 @@ TEST_F(AwsSources, KeysThenEnvironmentThenProfile) {
   WriteFile("credentials",
             "[default]\naws_access_key_id=P\naws_secret_access_key=s\n"
             "[other]\naws_access_key_id=O\naws_secret_access_key=s\naws_session_token=t\n");
-  environment_["AWS_SHARED_CREDENTIALS_FILE"] = directory_ + "/credentials";
+  environment_["AWS_SHARED_CREDENTIALS_FILE"] = directory_.path() + "/credentials";
   EXPECT_EQ(Get()->access_key, "P");
   environment_["AWS_ACCESS_KEY_ID"] = "E";
   environment_["AWS_SECRET_ACCESS_KEY"] = "s";

@@ -116,7 +116,7 @@ class HttpTest : public ::testing::Test {
     }
   }
 
-  HttpClientResponse Get(std::string path, int64_t timeout_nanos = 10'000'000'000,
+  HttpClientResponse Get(const std::string& path, int64_t timeout_nanos = 10'000'000'000,
                          size_t body_bytes_max = 0) {
     HttpClientRequest request;
     request.url = base_ + path;
@@ -205,7 +205,7 @@ TEST_F(HttpTest, SaysThatAPortIsTaken) {
 }
 
 TEST_F(HttpTest, StopsWithRequestsInFlight) {
-  client_.Fetch({.url = base_ + "/wait"}, [](HttpClientResponse) {});
+  client_.Fetch({.url = base_ + "/wait"}, [](const HttpClientResponse&) {});
   while (server_->connection_count() == 0) std::this_thread::yield();
   server_->Stop(2'000'000'000);
   EXPECT_EQ(server_->connection_count(), 0u);

@@ -291,9 +291,16 @@ void Store::RecordFailure(const client::Labels& labels, client::Timestamp now) {
 }
 
 void Store::ExpireGroups(int64_t now_ms) {
+  if (now_ms < first_expiry_ms_) return;
+  first_expiry_ms_ = INT64_MAX;
   std::vector<std::shared_ptr<const Group>> old;
   for (const auto& [key, group] : working_) {
-    if (group->expires_ms != 0 && group->expires_ms <= now_ms) old.push_back(group);
+    if (group->expires_ms == 0) continue;
+    if (group->expires_ms <= now_ms) {
+      old.push_back(group);
+    } else {
+      first_expiry_ms_ = std::min(first_expiry_ms_, group->expires_ms);
+    }
   }
   for (const std::shared_ptr<const Group>& group : old) {
     Put(GroupingKey(group->labels), nullptr);
@@ -324,6 +331,7 @@ void Store::Put(const std::string& key, std::shared_ptr<const Group> group) {
   if (group == nullptr) {
     if (it != working_.end()) working_.erase(it);
   } else {
+    if (group->expires_ms != 0) first_expiry_ms_ = std::min(first_expiry_ms_, group->expires_ms);
     working_.insert_or_assign(key, std::move(group));
   }
 }

@@ -108,6 +108,7 @@ class Store {
 
   // Of the store's thread.
   Groups working_;
+  int64_t first_expiry_ms_ = INT64_MIN;  // No group expires before; MIN: not looked yet.
   ConsistencyIndex index_;
   std::vector<Undo> undo_;  // Changes since the last publication, oldest first.
   std::unique_ptr<Journal> journal_;

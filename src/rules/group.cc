@@ -63,9 +63,9 @@ int64_t Group::RunDue() {
   slot_nanos_ += slots * options_.interval_nanos;
   counters_.iterations.fetch_add(1);
   Evaluate(slot_nanos_);
-  if (options_.restore && iterations_before_restore_ < kIterationsBeforeRestore &&
-      ++iterations_before_restore_ == kIterationsBeforeRestore) {
-    RestoreAlerts();
+  if (options_.restore && iterations_before_restore_ < kIterationsBeforeRestore) {
+    ++iterations_before_restore_;
+    if (iterations_before_restore_ == kIterationsBeforeRestore) RestoreAlerts();
   }
   return slot_nanos_ + options_.interval_nanos;
 }

@@ -106,7 +106,7 @@ class RulesTest : public ::testing::Test {
       if (text == "{{ $value }}") return FormatFloatG(data.value);
       return std::string(text);
     };
-    environment_.send = [this](std::vector<Alert> alerts, const std::string&) {
+    environment_.send = [this](const std::vector<Alert>& alerts, const std::string&) {
       for (const Alert& alert : alerts) {
         sent_.push_back(fmt::format("{} {}", alert.labels.ToString(),
                                     alert.resolved_at_nanos != 0 ? "resolved" : "firing"));

@@ -55,7 +55,7 @@ class Fetcher {
   // Makes the callback come soon, with kCanceled unless the answer is there already.
   virtual void Cancel(RequestId id) = 0;
   // A body that was read: its memory may serve another.
-  virtual void Recycle(std::string /*body*/) {}
+  virtual void Recycle(std::string&& /*body*/) {}
 };
 
 class TimerService {

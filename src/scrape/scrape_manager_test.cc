@@ -505,7 +505,7 @@ TEST(ScrapeManager, SurvivesChangesFromAllSides) {
       {"a:1", "b:1", "c:1"}, {"b:1"}, {}, {"c:1"}};
   for (int round = 0; round < 60; ++round) {
     if (round % 3 == 0) {
-      config.sample_limit = static_cast<uint64_t>(100 + round);
+      config.sample_limit = 100 + static_cast<uint64_t>(round);
       config.honor_labels = round % 2 == 0;
       ASSERT_TRUE(manager.ApplyConfig({config}, Labels()).ok());
     }

@@ -223,7 +223,7 @@ TEST(TargetScraper, RandomPagesEqualAFreshStore) {
       page += fmt::format("m{{id=\"{}\"}} {}\n", id, value);
       now.emplace(fmt::format("{{__name__=\"m\", id=\"{}\"}}", id), value);
     }
-    const int64_t t = 1000 * (round + 1);
+    const int64_t t = int64_t{1000} * (round + 1);
     std::vector<std::string> want;
     for (const auto& [labels, value] : now)
       want.push_back(fmt::format("{} {} {}", labels, t, value));
@@ -323,7 +323,7 @@ TEST(TargetScraper, RelabelledAwaySeriesAreRemembered) {
   drop.action = RelabelAction::kDrop;
   Harness h([&](ScrapeConfig* c, ScraperSettings*) { c->metric_relabel_configs = {drop}; });
   for (int i = 1; i <= 2; ++i) {
-    EXPECT_THAT(h.Scrape("secret_a 1\nb 2\n"), ElementsAre(Line("b", 1000 * i, "2")));
+    EXPECT_THAT(h.Scrape("secret_a 1\nb 2\n"), ElementsAre(Line("b", int64_t{1000} * i, "2")));
     EXPECT_EQ(h.outcome().scraped, 2u);
     EXPECT_EQ(h.outcome().post_relabel, 1u);
   }

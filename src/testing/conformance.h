@@ -66,7 +66,8 @@ inline std::string DecodeBase64(std::string_view text) {
     const size_t digit = kDigits.find(c);
     if (digit == std::string_view::npos) continue;
     bits = bits << 6 | static_cast<uint32_t>(digit);
-    if ((count += 6) >= 8) {
+    count += 6;
+    if (count >= 8) {
       count -= 8;
       out.push_back(static_cast<char>(bits >> count));
     }

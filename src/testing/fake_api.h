@@ -52,7 +52,9 @@ class FakeApi : public HttpFetcher {
     Serve(route, [error](const FetchRequest&) -> Reply { return Result<FetchResponse>(error); });
   }
   void ServeStatus(const std::string& route, int status, std::string body = "") {
-    Serve(route, [=](const FetchRequest&) -> Reply { return Answer(body, status); });
+    Serve(route, [status, body = std::move(body)](const FetchRequest&) -> Reply {
+      return Answer(body, status);
+    });
   }
   // Requests of this route stay open.
   void Hold(const std::string& route) {

@@ -27,7 +27,7 @@ constexpr int kShifts[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23},
 
 void AddBlock(const uint8_t* block, const Table& sines, uint32_t state[4]) {
   uint32_t words[16];
-  for (int i = 0; i < 16; ++i) {
+  for (size_t i = 0; i < 16; ++i) {
     words[i] = static_cast<uint32_t>(block[4 * i]) | static_cast<uint32_t>(block[4 * i + 1]) << 8 |
                static_cast<uint32_t>(block[4 * i + 2]) << 16 |
                static_cast<uint32_t>(block[4 * i + 3]) << 24;

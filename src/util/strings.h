@@ -28,6 +28,7 @@ bool IsLegacyLabelName(std::string_view name);
 std::string Join(const std::vector<std::string>& parts, std::string_view separator);
 std::vector<std::string_view> Split(std::string_view text, char separator);
 std::string_view TrimSpace(std::string_view text);
+bool IsAscii(std::string_view text);
 std::string ToLower(std::string_view text);
 std::string ToUpper(std::string_view text);
 

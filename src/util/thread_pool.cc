@@ -7,7 +7,7 @@
 
 namespace narthex {
 
-ThreadPool::ThreadPool(std::string name, size_t threads) {
+ThreadPool::ThreadPool(const std::string& name, size_t threads) {
   threads_.reserve(threads);
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { Run(); });

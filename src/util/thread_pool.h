@@ -16,7 +16,7 @@ namespace narthex {
 
 class ThreadPool {
  public:
-  ThreadPool(std::string name, size_t threads);
+  ThreadPool(const std::string& name, size_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "net/forwarding_exchange.h"
 #include "net/url.h"
 #include "util/strings.h"
 #include "util/time.h"
@@ -13,39 +14,37 @@ namespace narthex::web {
 namespace {
 
 // Passes everything on, and tells the observer when the answer is complete.
-class ObservedExchange : public net::HttpExchange {
+class ObservedExchange : public net::ForwardingExchange {
  public:
   ObservedExchange(std::shared_ptr<net::HttpExchange> inner, const std::string& pattern,
                    const Router::Observer& observer)
-      : inner_(std::move(inner)),
+      : ForwardingExchange(std::move(inner)),
         pattern_(pattern),
         observer_(observer),
         start_nanos_(MonotonicNanos()) {}
 
-  const net::HttpRequest& request() const override { return inner_->request(); }
-  std::stop_token stop_token() const override { return inner_->stop_token(); }
   void Respond(net::HttpResponse response) override {
     status_ = response.status;
     bytes_ = response.body.size();
     Observe();
-    inner_->Respond(std::move(response));
+    ForwardingExchange::Respond(std::move(response));
   }
   void StartStream(net::HttpResponse response) override {
     status_ = response.status;
     bytes_ = response.body.size();
-    inner_->StartStream(std::move(response));
+    ForwardingExchange::StartStream(std::move(response));
   }
   Status Write(std::string part) override {
     bytes_ += part.size();
-    return inner_->Write(std::move(part));
+    return ForwardingExchange::Write(std::move(part));
   }
   bool TryWrite(std::string part) override {
     bytes_ += part.size();
-    return inner_->TryWrite(std::move(part));
+    return ForwardingExchange::TryWrite(std::move(part));
   }
   void Finish() override {
     Observe();
-    inner_->Finish();
+    ForwardingExchange::Finish();
   }
 
  private:
@@ -54,7 +53,6 @@ class ObservedExchange : public net::HttpExchange {
     observer_(pattern_, status_, seconds, bytes_);
   }
 
-  const std::shared_ptr<net::HttpExchange> inner_;
   const std::string& pattern_;        // Of the router's route.
   const Router::Observer& observer_;  // The router's.
   const int64_t start_nanos_;
@@ -130,8 +128,8 @@ std::string HtmlEscape(std::string_view text) {
 }
 
 void Router::Handle(std::vector<std::string> methods, std::string pattern, Handler handler) {
-  Route route{std::move(methods), pattern, {}, std::move(handler)};
-  for (const std::string_view part : Split(pattern, '/')) route.parts.emplace_back(part);
+  Route route{std::move(methods), std::move(pattern), {}, std::move(handler)};
+  for (const std::string_view part : Split(route.pattern, '/')) route.parts.emplace_back(part);
   routes_.push_back(std::move(route));
 }
 

@@ -14,11 +14,6 @@ constexpr size_t kPrefixBonusRunes = 4;
 constexpr double kPrefixBonus = 0.1;
 constexpr double kPositionWeight = 0.9;
 
-bool IsAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 std::u32string ToRunes(std::string_view text) {
   std::u32string runes;
   while (!text.empty()) {

@@ -83,7 +83,8 @@ void WebServer::AddLifecycle(const std::string& prefix) {
                    if (api_.RefuseUnready(*exchange)) return;
                    RespondPlain(*exchange, 200, "Prometheus " + name + " is Ready.\n");
                  });
-  const auto lifecycle = [this](std::string path, std::function<void(net::HttpExchange&)> action) {
+  const auto lifecycle = [this](const std::string& path,
+                                std::function<void(net::HttpExchange&)> action) {
     router_.Handle({"POST", "PUT"}, path,
                    [this, action = std::move(action)](std::shared_ptr<net::HttpExchange> exchange,
                                                       const PathParameters&) {

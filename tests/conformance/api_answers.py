@@ -6,27 +6,14 @@ Numbers are equal to 1e-9 relative; fields that tell of the build are only compa
 """
 import argparse
 import json
-import math
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from harness import CONFORMANCE, Server, scratch, skip, unpack_data_dir  # noqa: E402
+from harness import CONFORMANCE, Server, numbers_equal, scratch, skip, unpack_data_dir  # noqa: E402
 
 # Values here depend on the program that answers, not on the data.
 BUILD_DEPENDENT = {"/api/v1/features"}
-
-
-def close(a, b):
-    if a == b:
-        return True
-    try:
-        x, y = float(a), float(b)
-    except (TypeError, ValueError):
-        return False
-    if math.isnan(x) or math.isnan(y):
-        return math.isnan(x) and math.isnan(y)
-    return x == y if math.isinf(x) or math.isinf(y) else math.isclose(x, y, rel_tol=1e-9)
 
 
 def equal(a, b):
@@ -37,7 +24,7 @@ def equal(a, b):
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, (str, int, float)) and isinstance(b, (str, int, float)):
-        return close(a, b)
+        return numbers_equal(a, b, 1e-9)
     return a == b
 
 

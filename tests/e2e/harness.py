@@ -6,6 +6,7 @@ A test file has functions named test_…; run_tests(globals()) runs them, prints
 """
 import contextlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -149,6 +150,21 @@ class Server(Process):
         if data["resultType"] == "scalar":
             return data["result"][1]
         return {labels_text(r["metric"]): r["value"][1] for r in data["result"] if "value" in r}
+
+
+def numbers_equal(a, b, tolerance):
+    """Texts or numbers that stand for the same value, to a relative tolerance; NaN equals NaN."""
+    if a == b:
+        return True
+    try:
+        x, y = float(a), float(b)
+    except (TypeError, ValueError):
+        return False
+    if math.isnan(x) or math.isnan(y):
+        return math.isnan(x) and math.isnan(y)
+    if math.isinf(x) or math.isinf(y):
+        return x == y
+    return math.isclose(x, y, rel_tol=tolerance)
 
 
 def labels_text(metric):

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """narthex beside the real programs of Debian: node exporter, promtool, Prometheus, Alertmanager."""
 import json
-import math
 import subprocess
 import time
 import urllib.request
 
-from harness import Process, Server, free_port, need, run_tests, wait_for
+from harness import Process, Server, free_port, need, numbers_equal, run_tests, wait_for
 
 need("prometheus", "promtool", "prometheus-node-exporter", "prometheus-alertmanager")
 
@@ -116,17 +115,8 @@ node_cpu_seconds_total{mode=~"user|system"}
 """.strip().splitlines()
 
 
-def close(a, b):
-    if a == b:
-        return True
-    x, y = float(a), float(b)
-    if math.isnan(x) or math.isnan(y):
-        return math.isnan(x) and math.isnan(y)
-    return math.isclose(x, y, rel_tol=1e-9)
-
-
 def same(a, b):
-    return a.keys() == b.keys() and all(close(a[key], b[key]) for key in a)
+    return a.keys() == b.keys() and all(numbers_equal(a[key], b[key], 1e-9) for key in a)
 
 
 def test_answers_as_prometheus_on_one_data_directory(folder):

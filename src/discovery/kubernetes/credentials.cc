@@ -122,7 +122,7 @@ Result<Credentials> InCluster(bool own_namespace, FileSystem& files) {
         "KUBERNETES_SERVICE_PORT must be defined");
   }
   const std::string folder(kAccountFolder);
-  NARTHEX_TRY(const std::string token, files.ReadAll(folder + "token"));
+  NARTHEX_RETURN_IF_ERROR(files.ReadAll(folder + "token").status());
   Credentials found;
   found.base_url = "https://" + JoinHostPort(host, port);
   Authorization authorization;

@@ -73,7 +73,7 @@ class FakeDiscoverer : public Discoverer {
   Log& log_;
 };
 
-TargetGroupPtr Group(std::string source, std::vector<std::string> addresses) {
+TargetGroupPtr Group(std::string source, const std::vector<std::string>& addresses) {
   auto group = std::make_shared<TargetGroup>();
   group->source = std::move(source);
   for (const std::string& address : addresses) group->targets.push_back(AddressOnly(address));
@@ -239,7 +239,7 @@ class FileTest : public testing::Test {
   void Write(const std::string& name, std::string_view text) {
     ASSERT_TRUE(FileSystem::Posix().WriteAtomically(JoinPath(folder_.path(), name), text).ok());
   }
-  void Start(std::vector<std::string> patterns) {
+  void Start(const std::vector<std::string>& patterns) {
     FileSdConfig config;
     for (const std::string& pattern : patterns) {
       config.files.push_back(JoinPath(folder_.path(), pattern));
@@ -247,7 +247,7 @@ class FileTest : public testing::Test {
     auto made = registry_.Create(SdConfig::Make("file", config), "job", environment_);
     ASSERT_TRUE(made.ok());
     discoverer_ = *std::move(made);
-    discoverer_->Start([this](std::vector<TargetGroupPtr> groups) {
+    discoverer_->Start([this](const std::vector<TargetGroupPtr>& groups) {
       for (const TargetGroupPtr& group : groups) {
         if (group->targets.empty()) {
           groups_.erase(group->source);
@@ -347,7 +347,7 @@ class HttpTest : public testing::Test {
     environment_.http = &fetcher_;
     environment_.user_agent = "Test/1";
     discoverer_ = *registry_.Create(HttpEntry("http://sd/list"), "job", environment_);
-    discoverer_->Start([this](std::vector<TargetGroupPtr> groups) {
+    discoverer_->Start([this](const std::vector<TargetGroupPtr>& groups) {
       for (const TargetGroupPtr& group : groups) {
         if (group->targets.empty()) {
           sets_.erase(group->source);
@@ -479,7 +479,7 @@ class FakeDnsServer {
       name += std::string(query.substr(at + 1, static_cast<size_t>(query[at]))) + ".";
       at += static_cast<size_t>(query[at]) + 1;
     }
-    const auto type = static_cast<uint16_t>(query[at + 2]);
+    const auto type = static_cast<uint16_t>(static_cast<uint8_t>(query[at + 2]));
     const std::string question(query.substr(12, at + 5 - 12));
     int record_count = 0;
     std::string answers = handler_(name, type, tcp, &record_count);
@@ -545,32 +545,33 @@ std::string Print(const Result<std::vector<DnsRecord>>& records) {
 }
 
 TEST(DnsResolver, AsksServersAndFollowsTheSearchList) {
-  FakeDnsServer server([](std::string name, uint16_t type, bool tcp, int* count) -> std::string {
-    if (name == "srv.example.") {
-      *count = 2;
-      return Record(33, std::string("\0\1\0\1\x0c\xea", 6) + EncodeName("db1.example.")) +
-             Record(33, std::string("\0\1\0\1\x0c\xeb", 6) + EncodeName("db2.example."));
-    }
-    if (name == "host.search.test.") {
-      *count = 2;  // An alias on the way is left out.
-      return Record(5, EncodeName("real.test.")) + Record(1, std::string("\xc0\0\x02\x02", 4));
-    }
-    if (name == "six.example.") {
-      *count = 1;
-      return Record(28, std::string(15, '\0') + '\x01');
-    }
-    if (name == "mx.example." && type == 15) {
-      *count = 1;
-      return Record(15, std::string("\0\x0a", 2) + EncodeName("mail.example."));
-    }
-    if (name == "big.example.") {
-      *count = 1;
-      return tcp ? Record(2, EncodeName("ns.example.")) : "!cut";
-    }
-    if (name == "none.example.") return "";
-    if (name == "broken.example.") return "!2";
-    return "!3";
-  });
+  FakeDnsServer server(
+      [](const std::string& name, uint16_t type, bool tcp, int* count) -> std::string {
+        if (name == "srv.example.") {
+          *count = 2;
+          return Record(33, std::string("\0\1\0\1\x0c\xea", 6) + EncodeName("db1.example.")) +
+                 Record(33, std::string("\0\1\0\1\x0c\xeb", 6) + EncodeName("db2.example."));
+        }
+        if (name == "host.search.test.") {
+          *count = 2;  // An alias on the way is left out.
+          return Record(5, EncodeName("real.test.")) + Record(1, std::string("\xc0\0\x02\x02", 4));
+        }
+        if (name == "six.example.") {
+          *count = 1;
+          return Record(28, std::string(15, '\0') + '\x01');
+        }
+        if (name == "mx.example." && type == 15) {
+          *count = 1;
+          return Record(15, std::string("\0\x0a", 2) + EncodeName("mail.example."));
+        }
+        if (name == "big.example.") {
+          *count = 1;
+          return tcp ? Record(2, EncodeName("ns.example.")) : "!cut";
+        }
+        if (name == "none.example.") return "";
+        if (name == "broken.example.") return "!2";
+        return "!3";
+      });
   DnsResolverOptions options;
   options.servers = {server.address()};
   options.search_domains = {"search.test"};
@@ -645,7 +646,7 @@ TEST(DnsDiscoverer, KeepsTheTargetsOfNamesThatFail) {
   config.port = 9100;
   auto discoverer = *registry.Create(SdConfig::Make("dns", config), "job", environment);
   std::map<std::string, std::string> seen;
-  discoverer->Start([&](std::vector<TargetGroupPtr> groups) {
+  discoverer->Start([&](const std::vector<TargetGroupPtr>& groups) {
     for (const TargetGroupPtr& group : groups) {
       seen[group->source] = GetLabel(group->targets.front(), kAddressLabel);
     }
@@ -789,7 +790,7 @@ TEST(Conformance, HttpExchanges) {
     environment.metrics = &metrics;
     auto discoverer = *registry.Create(HttpEntry(url), "job", environment);
     json::array got;
-    discoverer->Start([&](std::vector<TargetGroupPtr> groups) {
+    discoverer->Start([&](const std::vector<TargetGroupPtr>& groups) {
       for (const TargetGroupPtr& group : groups) got.push_back(ToJson(*group));
     });
     loop.RunDue();

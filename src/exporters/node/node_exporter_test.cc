@@ -52,31 +52,31 @@ TEST_F(NodeExporterTest, ReadsTheKernelsFiles) {
         "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:5 / /proc rw - proc proc rw\n"
         "3 1 8:2 / /no\\040such rw - ext4 /dev/sda2 ro\n");
   const std::string page = Page();
-  for (const std::string_view line : {
-           "node_cpu_seconds_total{cpu=\"0\",mode=\"idle\"} 10870.69\n",
-           "node_cpu_seconds_total{cpu=\"0\",mode=\"steal\"} 0\n",
-           "node_cpu_guest_seconds_total{cpu=\"0\",mode=\"user\"} 0.02\n",
-           "node_intr_total 8.885917e+06\n",
-           "node_boot_time_seconds 1.418183276e+09\n",
-           "node_load15 0.39\n",
-           "node_memory_MemTotal_bytes 3.831959552e+09\n",
-           "node_memory_Active_anon_bytes 10240\n",
-           "node_memory_HugePages_Total 7\n",
-           "node_vmstat_pgmajfault 3\n",
-           "# TYPE node_vmstat_oom_kill untyped\n",
-           "node_filefd_maximum 1.631329e+06\n",
-           "node_disk_read_bytes_total{device=\"sda\"} 5.13713216512e+11\n",
-           "node_disk_io_time_seconds_total{device=\"sda\"} 9653.880000000001\n",
-           "node_disk_flush_requests_time_seconds_total{device=\"sda\"} 0.006\n",
-           "node_network_receive_bytes_total{device=\"eth0\"} 6.8210035552e+10\n",
-           "node_network_transmit_packets_total{device=\"eth0\"} 4.3451486e+07\n",
-           "node_filesystem_readonly{device=\"/dev/sda1\",device_error=\"\",fstype=\"ext4\","
-           "mountpoint=\"/\"} 0\n",
-           "node_filesystem_device_error{device=\"/dev/sda2\",device_error=\"no such file or "
-           "directory\",fstype=\"ext4\",mountpoint=\"/no such\"} 1\n",
-           "node_uname_info{",
-           "node_scrape_collector_success{collector=\"netdev\"} 1\n",
-       }) {
+  for (
+      const std::string_view line : {
+          "node_cpu_seconds_total{cpu=\"0\",mode=\"idle\"} 10870.69\n",
+          "node_cpu_seconds_total{cpu=\"0\",mode=\"steal\"} 0\n",
+          "node_cpu_guest_seconds_total{cpu=\"0\",mode=\"user\"} 0.02\n",
+          "node_intr_total 8.885917e+06\n",
+          "node_boot_time_seconds 1.418183276e+09\n",
+          "node_load15 0.39\n",
+          "node_memory_MemTotal_bytes 3.831959552e+09\n",
+          "node_memory_Active_anon_bytes 10240\n",
+          "node_memory_HugePages_Total 7\n",
+          "node_vmstat_pgmajfault 3\n",
+          "# TYPE node_vmstat_oom_kill untyped\n",
+          "node_filefd_maximum 1.631329e+06\n",
+          "node_disk_read_bytes_total{device=\"sda\"} 5.13713216512e+11\n",
+          "node_disk_io_time_seconds_total{device=\"sda\"} 9653.880000000001\n",
+          "node_disk_flush_requests_time_seconds_total{device=\"sda\"} 0.006\n",
+          "node_network_receive_bytes_total{device=\"eth0\"} 6.8210035552e+10\n",
+          "node_network_transmit_packets_total{device=\"eth0\"} 4.3451486e+07\n",
+          R"(node_filesystem_readonly{device="/dev/sda1",device_error="",fstype="ext4",mountpoint="/"} 0)",
+          "node_filesystem_device_error{device=\"/dev/sda2\",device_error=\"no such file or "
+          "directory\",fstype=\"ext4\",mountpoint=\"/no such\"} 1\n",
+          "node_uname_info{",
+          "node_scrape_collector_success{collector=\"netdev\"} 1\n",
+      }) {
     EXPECT_THAT(page, HasSubstr(line));
   }
   for (const std::string_view absent : {"sda1\",device=", "loop0", "nr_free_pages", "\"/proc\""}) {

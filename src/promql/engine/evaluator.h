@@ -158,7 +158,7 @@ class Evaluator {
   Result<Value> EvalTimestampOfExpr(const Call& call);
   // Applies fn(value, step) to all floats; histograms go, and so does the name.
   template <typename Fn>
-  Result<Value> MapFloats(Value input, int64_t before, size_t scalars, Fn&& fn);
+  Result<Value> MapFloats(const Value& input, int64_t before, size_t scalars, Fn&& fn);
 
   // label_functions.cc
   Result<Value> EvalLabelReplace(const Call& call);

@@ -1,6 +1,6 @@
 // histogram_*() functions over native and classic histograms.
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -324,7 +324,8 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
     // series.
     std::vector<double> distinct;
     const auto same = [](double a, double b) {
-      return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b));
+      return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b) ||
+             (std::isnan(a) && std::isnan(b));
     };
     for (const double value : q) {
       bool known = false;

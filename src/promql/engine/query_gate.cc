@@ -88,7 +88,7 @@ void QueryGate::Write(size_t slot, std::string_view query) {
   // Escapes may make the entry longer than the slot; what does not fit is cut off.
   const std::string entry = Entry(TrimToBytes(query, room), seconds);
   char* at = mapped_ + 1 + slot * kEntryBytes;
-  std::memcpy(at, entry.data(), std::min(entry.size(), kEntryBytes - 1));
+  std::copy_n(entry.data(), std::min(entry.size(), kEntryBytes - 1), at);
   at[kEntryBytes - 1] = ',';
 }
 

@@ -177,7 +177,7 @@ Labels AbsentLabels(const Expr& argument) {
 }
 
 template <typename Fn>
-Result<Value> Evaluator::MapFloats(Value input, int64_t before, size_t scalars, Fn&& fn) {
+Result<Value> Evaluator::MapFloats(const Value& input, int64_t before, size_t scalars, Fn&& fn) {
   // Gathering happens before the histograms go.
   VectorValue output;
   output.reserve(input.vector.size());
@@ -204,7 +204,7 @@ Result<Value> Evaluator::EvalVectorCall(const Call& call) {
   const int64_t before = query_->current_samples;
   if (const FloatFn fn = FindFloatFunction(name); fn != nullptr) {
     NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
-    return MapFloats(std::move(input), before, 0, [fn](double v, size_t) { return fn(v); });
+    return MapFloats(input, before, 0, [fn](double v, size_t) { return fn(v); });
   }
   if (name.starts_with("sort_by_label")) return EvalSortByLabel(call);
   if (name.starts_with("sort")) return EvalSort(call);
@@ -333,11 +333,10 @@ Result<Value> Evaluator::EvalRound(const Call& call) {
     NARTHEX_TRY(Value second, Eval(*call.arguments[1]));
     nearest = std::move(second.scalar);
   }
-  return MapFloats(std::move(input), before, call.arguments.size() - 1,
-                   [&nearest](double v, size_t step) {
-                     const double inverse = 1.0 / nearest[step];
-                     return std::floor(v * inverse + 0.5) / inverse;
-                   });
+  return MapFloats(input, before, call.arguments.size() - 1, [&nearest](double v, size_t step) {
+    const double inverse = 1.0 / nearest[step];
+    return std::floor(v * inverse + 0.5) / inverse;
+  });
 }
 
 Result<Value> Evaluator::EvalMaxMinOf(const Call& call) {
@@ -366,8 +365,7 @@ Result<Value> Evaluator::EvalDate(const Call& call) {
     return FinishVector(std::move(vector), before, {}, 0);
   }
   NARTHEX_TRY(Value input, Eval(*call.arguments[0]));
-  return MapFloats(std::move(input), before, 0,
-                   [part](double v, size_t) { return PartOf(part, ToInt64(v)); });
+  return MapFloats(input, before, 0, [part](double v, size_t) { return PartOf(part, ToInt64(v)); });
 }
 
 Result<Value> Evaluator::EvalSort(const Call& call) {

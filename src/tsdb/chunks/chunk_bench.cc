@@ -165,7 +165,7 @@ void BM_DecodeHistogram(benchmark::State& state) {
     h.count += 20;
     h.sum += 1.5;
     h.positive_buckets[0] += 1;
-    if (!appender.Append(nullptr, 0, i * 15'000, h).ok()) state.SkipWithError("append");
+    if (!appender.Append(nullptr, 0, int64_t{15'000} * i, h).ok()) state.SkipWithError("append");
   }
   storage::SampleColumns columns;
   for (auto _ : state) {

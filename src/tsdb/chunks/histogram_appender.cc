@@ -29,8 +29,9 @@ std::vector<int64_t> AbsoluteCounts(const std::vector<int64_t>& buckets) {
 const std::vector<double>& AbsoluteCounts(const std::vector<double>& buckets) {
   return buckets;
 }
+const std::vector<double>& AbsoluteCounts(std::vector<double>&&) = delete;
 
-std::vector<int64_t> StoredCounts(std::vector<int64_t> counts) {
+std::vector<int64_t> StoredCounts(const std::vector<int64_t>& counts) {
   return CountsToDeltas(counts);
 }
 std::vector<double> StoredCounts(std::vector<double> counts) {

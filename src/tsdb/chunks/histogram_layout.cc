@@ -22,7 +22,7 @@ void PutZeroThreshold(BitWriter& writer, double threshold) {
   int exponent = 0;
   const double fraction = std::frexp(threshold, &exponent);
   if (fraction == 0.5 && exponent >= kThresholdExponentMin && exponent <= kThresholdExponentMax) {
-    writer.Put(static_cast<uint64_t>(exponent + kThresholdExponentBias), 8);
+    writer.Put(static_cast<uint64_t>(int64_t{exponent} + kThresholdExponentBias), 8);
     return;
   }
   writer.Put(255, 8);

@@ -69,7 +69,7 @@ struct ReadOnlyDb::Impl {
       min_valid = std::max(min_valid, **bound);
     }
     std::optional<WalCorruption> corruption;
-    const Status replayed = head->Replay(min_valid, &corruption);
+    Status replayed = head->Replay(min_valid, &corruption);
     if (replayed.ok()) return {};
     if (!corruption.has_value()) return replayed;
     LOG_WARN("The log is damaged; what stands before the damage is shown",

@@ -93,7 +93,7 @@ Status ExemplarStore::Add(const Labels& labels, const Exemplar& exemplar) {
   const std::lock_guard lock(mutex_);
   auto found = series_.find(labels);
   const SeriesEntry* known = found == series_.end() ? nullptr : found->second.get();
-  const Status status = ValidateLocked(known, exemplar);
+  Status status = ValidateLocked(known, exemplar);
   if (!status.ok()) {
     if (status.code() == ErrorCode::kDuplicateExemplar) return {};
     if (status.code() == ErrorCode::kOutOfOrderExemplar) ++out_of_order_;

@@ -310,7 +310,7 @@ Head::SortedSeries Head::SortSeries(Which which) const {
     const std::shared_lock lock(index_mutex_);
     input = index_.CollectOrder();
   }
-  LabelIndex::Order order = index_.SortOrder(std::move(input));
+  LabelIndex::Order order = index_.SortOrder(input);
   // Labels are lists of pairs in order of names: their order is that of the ranks.
   std::sort(sorted.series.begin(), sorted.series.end(), [&](const auto& a, const auto& b) {
     const std::span<const PairId> left = store_.PairsOf(a.slot);

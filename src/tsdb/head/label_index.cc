@@ -74,7 +74,7 @@ LabelIndex::OrderInput LabelIndex::CollectOrder() const {
   return input;
 }
 
-LabelIndex::Order LabelIndex::SortOrder(OrderInput input) const {
+LabelIndex::Order LabelIndex::SortOrder(const OrderInput& input) const {
   Order order;
   order.texts.reserve(input.pairs.size());
   for (const OrderInput::Entry& entry : input.pairs) {

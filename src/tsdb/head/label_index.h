@@ -70,7 +70,7 @@ class LabelIndex {
   };
   // Under the lock; the sorting itself, which takes long, is done without.
   OrderInput CollectOrder() const;
-  Order SortOrder(OrderInput input) const;
+  Order SortOrder(const OrderInput& input) const;
   std::string_view TextAt(SlabRef text) const;
 
   void AddPosting(PairId pair, uint64_t ref);

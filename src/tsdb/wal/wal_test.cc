@@ -259,7 +259,7 @@ TEST(Checkpoint, KeepsWhatIsStillNeeded) {
   auto wal = Wal::Open(Disk(), folder.path(), {});
   ASSERT_TRUE(wal.ok());
   EXPECT_FALSE(FindLastCheckpoint(Disk(), folder.path())->has_value());
-  for (int segment = 0; segment < 4; ++segment) {
+  for (int64_t segment = 0; segment < 4; ++segment) {
     const auto base = static_cast<uint64_t>(segment) * 10;
     std::string series;
     BeginSeriesRecord(&series);
