@@ -68,7 +68,7 @@ Labels LabelsOf(std::string_view text) {
     pairs.emplace_back(text.substr(0, equals), text.substr(equals + 2, end - equals - 2));
     text.remove_prefix(std::min(text.find_first_not_of(", ", end + 1), text.size()));
   }
-  return Labels::FromPairs(std::move(pairs));
+  return Labels::FromPairs(pairs);
 }
 
 std::vector<QuerySample> SamplesOf(const boost::json::value& json) {

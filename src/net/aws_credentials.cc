@@ -483,7 +483,7 @@ class Provider : public AwsCredentialsProvider, public std::enable_shared_from_t
         }
         request.headers.insert(request.headers.end(), added->begin(), added->end());
       }
-      self->fetch_(std::move(request), [action, done](HttpClientResponse response) {
+      self->fetch_(std::move(request), [action, done](const HttpClientResponse& response) {
         Result<AwsCredentials> result =
             response.error.ok() ? ParseStsAnswer(response) : Result<AwsCredentials>(response.error);
         if (result.ok()) {

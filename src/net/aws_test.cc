@@ -118,7 +118,7 @@ class AwsSources : public ::testing::Test {
   }
 
   AwsFetch Fetch() {
-    return [this](HttpClientRequest request, HttpClient::Callback done) {
+    return [this](HttpClientRequest request, const HttpClient::Callback& done) {
       HttpClientResponse response;
       if (const auto found = answers_.find(request.url); found != answers_.end()) {
         response = found->second;

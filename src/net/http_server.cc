@@ -278,6 +278,8 @@ class ServerImpl : public HttpServer {
   template <typename Stream>
   void Spawn(Stream stream);
   void Forget(Connection* connection);
+  void Enter();
+  void Leave();
 
   std::vector<std::shared_ptr<tcp::acceptor>> acceptors_;
   std::vector<std::string> addresses_;
@@ -292,7 +294,7 @@ class ServerImpl : public HttpServer {
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  size_t alive_ = 0;  // Coroutines that may still touch this object.
+  size_t alive_ = 0;  // Coroutines and posted functions that may still touch this object.
 };
 
 template <typename Stream>
@@ -553,13 +555,11 @@ Status ServerImpl::Listen() {
     addresses_.push_back(EndpointText(acceptor->local_endpoint(error)));
     acceptors_.push_back(std::move(acceptor));
   }
-  alive_ = acceptors_.size();
   for (const auto& acceptor : acceptors_) {
+    Enter();
     asio::co_spawn(context, Accept(acceptor), [this](const std::exception_ptr& failure) {
       NARTHEX_CHECK(failure == nullptr);
-      const std::lock_guard lock(mutex_);
-      --alive_;
-      idle_.notify_all();
+      Leave();
     });
   }
   return {};
@@ -611,10 +611,7 @@ void ServerImpl::Spawn(Stream stream) {
   auto session = std::make_shared<Session<Stream>>(std::move(stream), *this);
   connections_.insert(session.get());
   count_.store(connections_.size(), std::memory_order_relaxed);
-  {
-    const std::lock_guard lock(mutex_);
-    ++alive_;
-  }
+  Enter();
   asio::co_spawn(context, session->Run(), [this, session](const std::exception_ptr& failure) {
     NARTHEX_CHECK(failure == nullptr);
     Forget(session.get());
@@ -624,6 +621,15 @@ void ServerImpl::Spawn(Stream stream) {
 void ServerImpl::Forget(Connection* connection) {
   connections_.erase(connection);
   count_.store(connections_.size(), std::memory_order_relaxed);
+  Leave();
+}
+
+void ServerImpl::Enter() {
+  const std::lock_guard lock(mutex_);
+  ++alive_;
+}
+
+void ServerImpl::Leave() {
   const std::lock_guard lock(mutex_);
   --alive_;
   idle_.notify_all();
@@ -632,6 +638,7 @@ void ServerImpl::Forget(Connection* connection) {
 void ServerImpl::Stop(int64_t grace_nanos) {
   if (stopped_.exchange(true)) return;
   const auto shut = [this](bool force) {
+    Enter();
     asio::post(context, [this, force] {
       stopping_ = true;
       for (const auto& acceptor : acceptors_) {
@@ -642,6 +649,7 @@ void ServerImpl::Stop(int64_t grace_nanos) {
       for (Connection* connection : std::set<Connection*>(connections_)) {
         connection->Shutdown(force);
       }
+      Leave();
     });
   };
   shut(false);

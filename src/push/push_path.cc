@@ -39,7 +39,7 @@ Result<std::string> DecodeUrlBase64(std::string_view text) {
   uint32_t bits = 0;
   int count = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    const int digit = kDigits[static_cast<uint8_t>(text[i])];
+    const int8_t digit = kDigits[static_cast<uint8_t>(text[i])];
     // Go's decoder passes over line ends.
     if (text[i] == '\n' || text[i] == '\r') continue;
     if (digit < 0) {

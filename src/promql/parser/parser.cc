@@ -206,9 +206,9 @@ Result<std::vector<Matcher>> ParseMetricSelector(std::string_view selector,
 
 Result<Labels> ParseMetric(std::string_view text, const ParserOptions& options) {
   Parser parser(text, LexerMode::kExpression, options);
-  std::vector<std::pair<std::string, std::string>> labels = parser.ParseMetricOnly();
+  const std::vector<std::pair<std::string, std::string>> labels = parser.ParseMetricOnly();
   NARTHEX_RETURN_IF_ERROR(ToStatus(text, parser.errors(), nullptr));
-  return Labels::FromPairs(std::move(labels));
+  return Labels::FromPairs(labels);
 }
 
 Result<SeriesDescription> ParseSeriesDescription(std::string_view text,
@@ -217,7 +217,7 @@ Result<SeriesDescription> ParseSeriesDescription(std::string_view text,
   Parser parser(text, LexerMode::kSeriesDescription, options);
   Parser::Series series = parser.ParseSeries();
   NARTHEX_RETURN_IF_ERROR(ToStatus(text, parser.errors(), errors, line_offset));
-  return SeriesDescription{Labels::FromPairs(std::move(series.labels)), std::move(series.values)};
+  return SeriesDescription{Labels::FromPairs(series.labels), std::move(series.values)};
 }
 
 }  // namespace narthex::promql
