@@ -299,7 +299,7 @@ TEST(Persistence, GoesOnAfterStopAndAfterLoss) {
   const std::string copy = JoinPath(folder.path(), "copy");
   std::filesystem::copy_file(file + ".journal", copy + ".journal");
   {
-    std::ofstream(copy + ".journal", std::ios::app | std::ios::binary) 
+    std::ofstream(copy + ".journal", std::ios::app | std::ios::binary)
         << std::string("\0\0\0\x10torn", 8);
     Gateway crashed({.file = copy});
     EXPECT_EQ(PageOf(crashed.store().groups()), page);

@@ -222,14 +222,14 @@ class Workload {
       h.schema = 1;
       h.positive_spans = {{0, 2}, {step % 3, 1}};
       h.positive_buckets = {step + 1, 1, -1};
-      h.count = static_cast<uint64_t>(3 * step + 4);
+      h.count = 3 * static_cast<uint64_t>(step) + 4;
       h.sum = static_cast<double>(step);
       if (appender->AppendHistogram(0, labels, now, h, {}).ok()) note(labels, now, h.ToString());
     }
     if (step % 3 == 2) {
       for (int i = 0; i < 2; ++i) {
         const Labels labels{{"__name__", "m"}, {"i", std::to_string(i)}};
-        const int64_t t = now - (step % 5 + 1) * 150'000 - 1 - step % 7;
+        const int64_t t = now - int64_t{150'000} * (step % 5 + 1) - 1 - step % 7;
         const double v = static_cast<double>(t % 1009);
         if (appender->Append(0, labels, t, v, {}).ok()) note(labels, t, FormatFloatG(v));
       }

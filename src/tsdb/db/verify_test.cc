@@ -40,7 +40,7 @@ void Fill(FileSystem& disk) {
   const auto db = OpenOn(disk);
   for (int i = 0; i < 120; ++i) {
     auto appender = db->NewAppender();
-    const int64_t t = 1'700'000'400'000 + i * 30'000;
+    const int64_t t = 1'700'000'400'000 + int64_t{30'000} * i;
     for (int n = 0; n < 20; ++n) {
       const Labels labels{{"__name__", "m"}, {"n", std::to_string(n)}};
       ASSERT_TRUE(appender->Append(0, labels, t, i * n, {}).ok());

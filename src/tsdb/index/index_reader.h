@@ -42,7 +42,7 @@ class IndexReader {
 
   // All symbols in order, through visit(std::string_view) -> Status.
   template <typename Visit>
-  Status ForEachSymbol(Visit visit) const {
+  Status ForEachSymbol(Visit&& visit) const {
     ByteReader reader(symbols_);
     for (uint32_t left = symbol_count_; left > 0; --left) {
       NARTHEX_RETURN_IF_ERROR(visit(reader.UvarintString()));
