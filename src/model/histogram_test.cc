@@ -445,5 +445,12 @@ TEST(Histogram, ThresholdOfNanEnds) {
   EXPECT_TRUE(AddHistogram(&h, odd).ok());
 }
 
+// To the last bit: the logarithms round as Go's.
+TEST(HistogramBuckets, FractionBelowRoundsAsGo) {
+  EXPECT_EQ(FractionBelow({29.344033714788836, 32}, 31, false), 0.63358427053774624);
+  EXPECT_EQ(FractionBelow({2, 2.1810154653305154}, 2.1, false), 0.56311462313118454);
+  EXPECT_EQ(FractionBelow({1024, 1116.6799}, 1031, false), 0.078628953775596575);
+}
+
 }  // namespace
 }  // namespace narthex

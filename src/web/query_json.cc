@@ -11,6 +11,10 @@
 namespace narthex::web {
 namespace {
 
+// What is written between two looks at whether a part of the answer is large enough to go.
+constexpr size_t kPointsAtOnce = 1024;
+constexpr size_t kHistogramsAtOnce = 32;
+
 // How a bucket's ends belong to it, in upstream's code.
 int BoundaryCode(const HistogramBucket& bucket) {
   if (bucket.lower_inclusive) return bucket.upper_inclusive ? 3 : 1;
@@ -32,6 +36,7 @@ Status WriteMatrixSeries(const promql::RangeSeries& series, JsonWriter& json,
     if (!HasKind(samples, histograms)) continue;
     json.Key(histograms ? "histograms" : "values").BeginArray();
     for (size_t i = 0; i < samples.size(); ++i) {
+      if (i % kPointsAtOnce == 0) NARTHEX_RETURN_IF_ERROR(writer.Flush());
       const FloatHistogram* histogram = samples.histogram(i);
       if ((histogram != nullptr) != histograms) continue;
       json.BeginArray().Timestamp(samples.timestamps_ms[i]);
@@ -129,13 +134,17 @@ Status WriteColumnSeries(const promql::QueryResult& result, const promql::Column
   }
   if (histograms > 0) {
     json.Key("histograms").BeginArray();
+    Status status;
+    size_t written = 0;
     column.ForEach([&](size_t step) {
       const promql::HistogramPtr& histogram = column.histogram(step);
-      if (histogram == nullptr) return;
+      if (histogram == nullptr || !status.ok()) return;
+      if (++written % kHistogramsAtOnce == 0) status = writer.Flush();
       json.BeginArray().Timestamp(result.start_ms + static_cast<int64_t>(step) * result.step_ms);
       WriteHistogram(json, *histogram);
       json.EndArray();
     });
+    NARTHEX_RETURN_IF_ERROR(std::move(status));
     json.EndArray();
   }
   json.EndObject();

@@ -177,6 +177,26 @@ await check('explain shows the tree', async (page) => {
   await page.getByRole('heading', { name: 'Aggregation: sum' }).waitFor();
 });
 
+await check('explain shows what each node does', async (page) => {
+  await open(page, `query?g0.expr=${encodeURIComponent(`sum(rate(${metric}[5m])) > -1`)}&g0.tab=explain`);
+  const tree = page.getByRole('list', { name: 'Tree of the query' });
+  for (const [node, numbers] of [
+    [/^sum\(…\)/, /1 series · 1 sample · [\d.]+ (s|ms|µs)$/],
+    [/^rate\(…\)/, /\d+ series · \d+ samples? · [\d.]+ (s|ms|µs)$/],
+    [new RegExp(`^${metric}`), /\d+ series · [\d,.]+k? samples read · [\d.]+ (s|ms|µs)$/],
+  ]) {
+    const row = tree.getByRole('button', { name: node });
+    await row.waitFor();
+    await page.waitForFunction(
+      ([element, source]) => new RegExp(source).test(element.innerText.replace(/\s+/g, ' ')),
+      [await row.elementHandle(), numbers.source],
+    );
+  }
+  // Of a query that fails each part is asked for by itself.
+  await open(page, `query?g0.expr=${encodeURIComponent(`${metric} + on() {__name__=~".+"}`)}&g0.tab=explain`);
+  await page.getByRole('button', { name: new RegExp(`^${metric}`) }).getByText('series').waitFor();
+});
+
 await check('format button', async (page) => {
   await open(page, 'query');
   const editor = page.getByRole('textbox', { name: 'PromQL expression' });

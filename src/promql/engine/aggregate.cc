@@ -19,6 +19,9 @@ namespace {
 // Folding fewer values than this is not worth a second thread.
 constexpr size_t kParallelFoldMin = 64 * 1024;
 
+// Of finishing one value of a group (a quantile sorts), as CancelTicker counts.
+constexpr size_t kFinishCost = 16;
+
 // Series of a value that is there already.
 class VectorSource : public ColumnSource {
  public:
@@ -51,12 +54,14 @@ LabelProjection GroupProjection(const AggregateExpr& expr, bool drop_metadata) {
 }
 
 // Whether two series become equal when their names go.
-bool CollidesWithoutMetadata(const ColumnSource& source) {
+Result<bool> CollidesWithoutMetadata(const ColumnSource& source, const Cancellation& cancellation) {
+  CancelTicker ticker(cancellation, 1);
   const LabelProjection rest(
       {std::string(kMetricNameLabel), std::string(kTypeLabel), std::string(kUnitLabel)},
       /*keep=*/false);
   ProjectionIndex index(&rest);
   for (size_t i = 0; i < source.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(ticker.Tick());
     if (index.Add(source.labels(i)) != i) return true;
   }
   return false;
@@ -67,9 +72,17 @@ class BatchFolder {
  public:
   BatchFolder(const ColumnSource& source, const LabelProjection* projection, size_t steps,
               ThreadPool* pool)
-      : source_(source), index_(projection), steps_(steps), pool_(pool), group_of_(source.size()) {
-    for (size_t i = 0; i < source.size(); ++i) group_of_[i] = index_.Add(source.labels(i));
+      : source_(source), index_(projection), steps_(steps), pool_(pool), group_of_(source.size()) {}
+
+  // First: tells which series belong together.
+  Status Number(const Cancellation& cancellation) {
+    CancelTicker ticker(cancellation, 1);
+    for (size_t i = 0; i < source_.size(); ++i) {
+      NARTHEX_RETURN_IF_ERROR(ticker.Tick());
+      group_of_[i] = index_.Add(source_.labels(i));
+    }
     appeared_.resize(index_.size());
+    return {};
   }
 
   size_t groups() const { return index_.size(); }
@@ -118,11 +131,13 @@ class BatchFolder {
     return {};
   }
 
-  VectorValue Finish(const LabelProjection& projection, const std::vector<double>* quantile,
-                     Annotations* annotations) {
+  Result<VectorValue> Finish(const LabelProjection& projection, const std::vector<double>* quantile,
+                             Annotations* annotations, const Cancellation& cancellation) {
+    CancelTicker ticker(cancellation, steps_, kFinishCost);
     VectorValue output;
     output.reserve(order_.size());
     for (const size_t group : order_) {
+      NARTHEX_RETURN_IF_ERROR(ticker.Tick());
       StepColumn column = fold_->Finish(group, quantile, annotations);
       if (column.empty()) continue;
       output.push_back({projection.Project(index_.representative(group)), fold_->drop_name(group),
@@ -158,7 +173,11 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   bool streams = source != nullptr;
   if (source != nullptr) {
     drop = source->drops_metadata() && !query_->delayed_name_removal;
-    if (drop && CollidesWithoutMetadata(*source)) {
+    bool collides = false;
+    if (drop) {
+      NARTHEX_TRY(collides, CollidesWithoutMetadata(*source, query_->cancellation));
+    }
+    if (collides) {
       Value input{.memory = HoldMemory()};
       NARTHEX_TRY(input.vector, Materialize(*source));
       if (input.memory.counting()) NARTHEX_RETURN_IF_ERROR(input.memory.SetTo(MemoryOf(input)));
@@ -172,6 +191,7 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   }
   const LabelProjection projection = GroupProjection(expr, drop);
   BatchFolder folder(*source, &projection, steps_, query_->pool);
+  NARTHEX_RETURN_IF_ERROR(folder.Number(query_->cancellation));
   NARTHEX_RETURN_IF_ERROR(CheckDense(folder.groups()));
   MemoryHold tables = HoldMemory();
   NARTHEX_RETURN_IF_ERROR(tables.Grow(GroupFold::TableBytes(expr.op, folder.groups(), steps_)));
@@ -195,14 +215,14 @@ Result<Value> Evaluator::AggregateFold(const AggregateExpr& expr,
   } else {
     VectorValue& vector = static_cast<VectorSource&>(*source).vector();
     for (size_t i = 0; i < vector.size(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
+      NARTHEX_RETURN_IF_ERROR(Tick());
       if (!vector[i].column.empty()) folder.Collect(i, std::move(vector[i].column));
     }
     NARTHEX_RETURN_IF_ERROR(fold());
   }
   Value value;
   value.type = ValueType::kVector;
-  value.vector = folder.Finish(projection, parameter, &notes);
+  NARTHEX_TRY(value.vector, folder.Finish(projection, parameter, &notes, query_->cancellation));
   query_->annotations.Merge(notes);
   query_->current_samples = before;
   NARTHEX_RETURN_IF_ERROR(Hold(SampleCount(value.vector)));
@@ -263,11 +283,10 @@ Result<Value> Evaluator::CountValues(const AggregateExpr& expr) {
   VectorValue output;
   MemoryHold memory = HoldMemory();
   Status status;
-  size_t done = 0;
   for (const VectorSeries& series : input.vector) {
     const size_t group = index.Add(series.labels);
     series.column.ForEach([&](size_t step) {
-      if (!status.ok() || !(status = CheckDoneAt(done++)).ok()) return;
+      if (!status.ok() || !(status = Tick()).ok()) return;
       std::string value;
       if (add_label) {
         const HistogramPtr& histogram = series.column.histogram(step);

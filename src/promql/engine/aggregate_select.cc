@@ -65,7 +65,7 @@ class BestHeap {
   // Best first.
   const std::vector<Element>& Sorted() {
     if (elements_.size() > 1) {
-      PatternSort(&elements_, [this](const Element& a, const Element& b) {
+      PatternSort(std::span(elements_), [this](const Element& a, const Element& b) {
         return std::isnan(b.value) || (reverse_ ? a.value < b.value : a.value > b.value);
       });
     }
@@ -182,7 +182,7 @@ Result<Value> Evaluator::AggregateSelect(const AggregateExpr& expr,
     if (by_ratio ? wanted == 0 : k == 0) continue;
     for (BestHeap& heap : heaps) heap.Clear();
     for (size_t i = 0; i < vector.size(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i + 1));
+      NARTHEX_RETURN_IF_ERROR(Tick());
       const StepColumn& column = vector[i].column;
       if (!column.has(step)) continue;
       BestHeap& heap = heaps[group_of[i]];

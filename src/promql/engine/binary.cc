@@ -91,6 +91,7 @@ Result<Value> Evaluator::BinaryVectorScalar(const BinaryExpr& expr) {
   VectorValue output;
   output.reserve(vector.size());
   for (const VectorSeries& series : vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     StepColumn column(steps_);
     if (!series.column.has_histograms() && !trim) {
       ApplyFloatColumn(expr, scalar_left, series.column, scalar, &column);
@@ -148,7 +149,7 @@ Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
   for (const auto& [vector, sigs] :
        {std::pair(&lhs.vector, &lhs_sigs), std::pair(&rhs.vector, &rhs_sigs)}) {
     for (const VectorSeries& series : *vector) {
-      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(sigs->size()));
+      NARTHEX_RETURN_IF_ERROR(Tick());
       sigs->push_back(index.Add(series.labels));
     }
   }
@@ -174,7 +175,7 @@ Result<Value> Evaluator::BinarySets(const BinaryExpr& expr) {
   VectorValue output;
   std::vector<uint64_t> mask(words);
   const auto grow = [&](const VectorSeries& series) -> Status {
-    NARTHEX_RETURN_IF_ERROR(CheckDoneAt(output.size()));
+    NARTHEX_RETURN_IF_ERROR(Tick());
     return memory.counting() ? memory.Grow(MemoryOf(series)) : Status();
   };
   const auto add = [&](const VectorSeries& series, size_t sig, bool where_present) {

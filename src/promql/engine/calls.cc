@@ -131,7 +131,8 @@ class RangeSource : public ColumnSource {
     }
     // What a subquery consumed is in the accounts already.
     WindowCounts counts{.stats = from_subquery_ ? nullptr : &worker->stats,
-                        .plans = &worker->plans};
+                        .plans = &worker->plans,
+                        .cancellation = worker->cancellation};
     NARTHEX_RETURN_IF_ERROR(EvalRangeFunction(call_, labels(i).metric_name(), points, out,
                                               &worker->annotations, &counts));
     cost->window_max = counts.window_max;

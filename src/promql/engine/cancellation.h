@@ -6,6 +6,7 @@
 // Threads: any.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stop_token>
 #include <string_view>
@@ -20,6 +21,30 @@ struct Cancellation {
 
   // kCanceled or kTimeout; `where` ends the message.
   Status Check(std::string_view where) const;
+};
+
+// Asks now and then within a loop over columns of `steps` values; `cost` is that of one value,
+// where 1 is a nanosecond or some.
+class CancelTicker {
+ public:
+  CancelTicker(const Cancellation& cancellation, size_t steps, size_t cost = 1)
+      : cancellation_(cancellation), weight_(kColumnCost + steps * cost) {}
+
+  // After, or before, each column.
+  Status Tick() {
+    spent_ += weight_;
+    if (spent_ < kBudget) return {};
+    spent_ = 0;
+    return cancellation_.Check("expression evaluation");
+  }
+
+ private:
+  static constexpr size_t kColumnCost = 64;      // Labels are copied or hashed.
+  static constexpr size_t kBudget = 128 * 1024;  // Far below the time to end in.
+
+  const Cancellation& cancellation_;
+  size_t weight_;
+  size_t spent_ = 0;
 };
 
 }  // namespace narthex::promql

@@ -4,6 +4,7 @@
 
 #include "promql/engine/evaluator.h"
 #include "promql/engine/explain.h"
+#include "promql/engine/pattern_sort.h"
 #include "promql/engine/query_gate.h"
 #include "promql/engine/query_log.h"
 #include "promql/plan/plan.h"
@@ -50,6 +51,24 @@ class Timer {
   int64_t start_;
 };
 
+// At the end of the scope tells how much memory the query held, and whether it was refused for it.
+class MemoryReport {
+ public:
+  MemoryReport(const MemoryAccount& account, QueryStats* stats, std::atomic<uint64_t>* refusals)
+      : account_(account), stats_(stats), refusals_(refusals) {}
+  ~MemoryReport() {
+    stats_->peak_bytes = account_.peak_bytes();
+    if (account_.refused()) ++*refusals_;
+  }
+  MemoryReport(const MemoryReport&) = delete;
+  MemoryReport& operator=(const MemoryReport&) = delete;
+
+ private:
+  const MemoryAccount& account_;
+  QueryStats* stats_;
+  std::atomic<uint64_t>* refusals_;
+};
+
 // The stricter of what the query asks for and the ceiling; asking for more is refused.
 Result<uint64_t> Tighten(std::string_view name, uint64_t wanted, uint64_t ceiling) {
   if (wanted == 0) return ceiling;
@@ -74,11 +93,13 @@ storage::SampleColumns ToSamples(const StepColumn& column, const StepGrid& grid)
 }
 
 template <typename Series>
-void SortByLabels(std::vector<Series>* all) {
+Status SortByLabels(std::vector<Series>* all, const Cancellation& cancellation) {
   const auto less = [](const Series& a, const Series& b) { return a.labels < b.labels; };
   // Blocks give their series in order, and many operators keep it.
-  if (std::is_sorted(all->begin(), all->end(), less)) return;
-  std::sort(all->begin(), all->end(), less);
+  if (std::is_sorted(all->begin(), all->end(), less)) return {};
+  const auto done = [&] { return cancellation.Check("query execution"); };
+  if (PatternSort(std::span(*all), less, [&] { return !done().ok(); })) return {};
+  return done();
 }
 
 }  // namespace
@@ -301,6 +322,7 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   state.start_timestamps = options.use_start_timestamps.value_or(options_.use_start_timestamps);
   state.cancellation = {.stop = options.stop, .deadline_ns = request.deadline_ns};
   state.memory.SetLimit(options_.memory_max_bytes);
+  const MemoryReport memory_report(state.memory, stats, &counters_.memory_refusals_total);
   state.profile = request.profile;
   if (request.profile != nullptr) state.memory.SetCounting();
   state.samples_max = options_.samples_max;
@@ -327,8 +349,6 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
       if (Status removed = evaluator.RemoveDelayedNames(&*value); !removed.ok()) value = removed;
     }
   }
-  stats->peak_bytes = state.memory.peak_bytes();
-  if (state.memory.refused()) ++counters_.memory_refusals_total;
   stats->total_queryable_samples = samples.total();
   stats->samples_read = samples.read();
   stats->series_touched = samples.series();
@@ -373,19 +393,26 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   }
   result.start_ms = grid.start_ms;
   result.step_ms = grid.interval_ms;
+  CancelTicker ticker(state.cancellation, grid.steps());
+  MemoryHold memory(&state.memory);
   for (VectorSeries& series : value->vector) {
+    NARTHEX_RETURN_IF_ERROR(ticker.Tick());
     if (options.columns) {
       result.columns.push_back({std::move(series.labels), std::move(series.column)});
     } else {
       result.matrix.push_back({std::move(series.labels), ToSamples(series.column, grid)});
+      if (!memory.counting()) continue;
+      const storage::SampleColumns& samples_made = result.matrix.back().samples;
+      NARTHEX_RETURN_IF_ERROR(
+          memory.Grow(samples_made.size() * (sizeof(int64_t) + sizeof(double))));
     }
   }
   for (MatrixSeries& series : value->matrix) {
     result.matrix.push_back({std::move(series.labels), std::move(series.samples)});
   }
   Timer sort_timer(&timings.result_sort);
-  SortByLabels(&result.matrix);
-  SortByLabels(&result.columns);
+  NARTHEX_RETURN_IF_ERROR(SortByLabels(&result.matrix, state.cancellation));
+  NARTHEX_RETURN_IF_ERROR(SortByLabels(&result.columns, state.cancellation));
   return result;
 }
 

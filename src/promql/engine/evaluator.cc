@@ -91,12 +91,13 @@ Result<Value> Evaluator::FinishVector(VectorValue vector, int64_t before,
   // At a single step equal label sets are left to the end when names are dropped late.
   if (grid_.single_step() && query_->delayed_name_removal) return value;
   if (grid_.single_step()) {
-    if (HasDuplicateLabels(value.vector)) {
+    NARTHEX_TRY(const bool duplicates, HasDuplicateLabels(value.vector, query_->cancellation));
+    if (duplicates) {
       return Status(ErrorCode::kExecution, std::string(kDuplicateLabelsText));
     }
     return value;
   }
-  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector));
+  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector, query_->cancellation));
   return value;
 }
 
@@ -172,7 +173,8 @@ Result<Value> Evaluator::EvalUnary(const UnaryExpr& expr) {
       series.column.SetHistogram(step, std::move(negated));
     });
   }
-  if (!query_->delayed_name_removal) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector));
+  if (!query_->delayed_name_removal)
+    NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector, query_->cancellation));
   return value;
 }
 
@@ -190,9 +192,8 @@ Result<Value> Evaluator::EvalStepInvariant(const StepInvariantExpr& expr) {
   // The one result serves every step.
   const size_t size = once.type == ValueType::kScalar ? 1 : SampleCount(once.vector);
   if (once.type == ValueType::kScalar) once.scalar.assign(steps_, once.scalar[0]);
-  size_t done = 0;
   for (VectorSeries& series : once.vector) {
-    NARTHEX_RETURN_IF_ERROR(CheckDoneAt(done++));
+    NARTHEX_RETURN_IF_ERROR(Tick());
     StepColumn column(steps_);
     NARTHEX_RETURN_IF_ERROR(once.memory.Grow(column.words() * 8 + steps_ * sizeof(double)));
     if (const HistogramPtr& histogram = series.column.histogram(0)) {
@@ -214,8 +215,8 @@ Status Evaluator::RemoveDelayedNames(Value* value) {
   for (MatrixSeries& series : value->matrix) {
     if (series.drop_name) series.labels = DropMetadata(series.labels);
   }
-  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value->vector));
-  return MergeDuplicates(&value->matrix);
+  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value->vector, query_->cancellation));
+  return MergeDuplicates(&value->matrix, query_->cancellation);
 }
 
 }  // namespace narthex::promql

@@ -61,7 +61,11 @@ struct QueryState {
 class Evaluator {
  public:
   Evaluator(QueryState* query, const StepGrid& grid, SampleStats* stats)
-      : query_(query), grid_(grid), steps_(grid.steps()), stats_(stats) {}
+      : query_(query),
+        grid_(grid),
+        steps_(grid.steps()),
+        stats_(stats),
+        ticker_(query->cancellation, steps_) {}
 
   Result<Value> Eval(const Expr& expr);
   // At the end of a query with delayed name removal: the marked series lose their names.
@@ -74,9 +78,8 @@ class Evaluator {
   Result<Value> EvalUnary(const UnaryExpr& expr);
   Result<Value> EvalStepInvariant(const StepInvariantExpr& expr);
   Status CheckDone() const { return query_->CheckDone("expression evaluation"); }
-  // The same within loops over many cheap things: looks now and then.
-  Status CheckDoneAt(size_t i) const { return i % kCheckEvery == 0 ? CheckDone() : Status(); }
-  static constexpr size_t kCheckEvery = 1024;
+  // The same within loops over series or columns: looks now and then.
+  Status Tick() { return ticker_.Tick(); }
   MemoryHold HoldMemory() { return MemoryHold(&query_->memory); }
   // Counts samples in memory; refuses when they are too many.
   Status Hold(size_t samples);
@@ -197,6 +200,7 @@ class Evaluator {
   StepGrid grid_;
   size_t steps_;
   SampleStats* stats_;
+  CancelTicker ticker_;
 };
 
 // The steps that a subquery evaluates its expression at. `outer` has steps.

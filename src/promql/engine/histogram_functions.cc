@@ -13,13 +13,17 @@
 namespace narthex::promql {
 namespace {
 
+// Of working on one histogram, as CancelTicker counts.
+constexpr size_t kHistogramCost = 64;
+
 // An instant vector taken apart: series with native histograms, and groups of classic buckets that
 // differ in `le` only. Where both describe the same histogram at a step, neither counts.
 class HistogramInput {
  public:
   HistogramInput(const VectorValue& vector, size_t steps, PositionRange position, bool named,
-                 Annotations* annotations)
-      : vector_(vector),
+                 Annotations* annotations, const Cancellation& cancellation)
+      : ticker_(cancellation, steps, kHistogramCost),
+        vector_(vector),
         steps_(steps),
         position_(position),
         named_(named),
@@ -32,8 +36,9 @@ class HistogramInput {
 
   // One output series for each native one: fn(histogram, metric, step).
   template <typename Labeler, typename Fn>
-  void Native(Labeler&& labels, Fn&& fn, VectorValue* out) const {
+  Status Native(Labeler&& labels, Fn&& fn, VectorValue* out) {
     for (const NativeSeries& native : natives_) {
+      NARTHEX_RETURN_IF_ERROR(ticker_.Tick());
       const VectorSeries& series = vector_[native.series];
       const std::string_view metric = MetricOf(series.labels);
       StepColumn column(steps_);
@@ -44,13 +49,15 @@ class HistogramInput {
       });
       if (!column.empty()) out->push_back({labels(series.labels), true, std::move(column)});
     }
+    return {};
   }
 
   // One output series for each group: fn(buckets, metric, step).
   template <typename Labeler, typename Fn>
-  void Classic(Labeler&& labels, Fn&& fn, VectorValue* out) const {
+  Status Classic(Labeler&& labels, Fn&& fn, VectorValue* out) {
     std::vector<ClassicBucket> buckets;
     for (size_t g = 0; g < groups_.size(); ++g) {
+      NARTHEX_RETURN_IF_ERROR(ticker_.Tick());
       const Group& group = groups_[g];
       const Labels projected = by_le_.Project(index_.representative(g));
       const std::string_view metric = MetricOf(projected);
@@ -68,9 +75,12 @@ class HistogramInput {
       }
       if (!column.empty()) out->push_back({labels(projected), true, std::move(column)});
     }
+    return {};
   }
 
  private:
+  CancelTicker ticker_;
+
   struct NativeSeries {
     size_t series;
     StepColumn conflicts;
@@ -219,6 +229,7 @@ Result<Value> Evaluator::EvalHistogramFloat(const Call& call) {
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     if (!series.column.has_histograms()) continue;
     StepColumn column(steps_);
     series.column.ForEach([&](size_t step) {
@@ -246,24 +257,24 @@ Result<Value> Evaluator::EvalHistogramQuantile(const Call& call) {
       annotations->InvalidQuantile(quantile, call.arguments[0]->position);
     }
   }
-  const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
-                                  annotations);
+  HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
+                            annotations, query_->cancellation);
   const auto labels = [this](const Labels& from) { return ResultLabels(from); };
   VectorValue output;
-  histograms.Native(
+  NARTHEX_RETURN_IF_ERROR(histograms.Native(
       labels,
       [&](const FloatHistogram& histogram, std::string_view metric, size_t step) {
         return HistogramQuantile(q.scalar[step], histogram, metric, position, annotations);
       },
-      &output);
-  histograms.Classic(
+      &output));
+  NARTHEX_RETURN_IF_ERROR(histograms.Classic(
       labels,
       [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
         const BucketQuantileResult result = BucketQuantile(q.scalar[step], buckets);
         fixes.Add(metric, step, grid_.TimeAt(step), result);
         return result.value;
       },
-      &output);
+      &output));
   fixes.Tell(steps_, position, inside, annotations);
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 1);
@@ -275,23 +286,23 @@ Result<Value> Evaluator::EvalHistogramFraction(const Call& call) {
   NARTHEX_TRY(const Value upper, Eval(*call.arguments[1]));
   NARTHEX_TRY(const Value input, Eval(*call.arguments[2]));
   const PositionRange position = call.arguments[2]->position;
-  const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
-                                  &query_->annotations);
+  HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
+                            &query_->annotations, query_->cancellation);
   const auto labels = [this](const Labels& from) { return ResultLabels(from); };
   VectorValue output;
-  histograms.Native(
+  NARTHEX_RETURN_IF_ERROR(histograms.Native(
       labels,
       [&](const FloatHistogram& histogram, std::string_view metric, size_t step) {
         return HistogramFraction(lower.scalar[step], upper.scalar[step], histogram, metric,
                                  position, &query_->annotations);
       },
-      &output);
-  histograms.Classic(
+      &output));
+  NARTHEX_RETURN_IF_ERROR(histograms.Classic(
       labels,
       [&](std::vector<ClassicBucket>* buckets, std::string_view, size_t step) {
         return BucketFraction(lower.scalar[step], upper.scalar[step], buckets);
       },
-      &output);
+      &output));
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 2);
 }
@@ -316,9 +327,10 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
   const Annotations inside = std::exchange(query_->annotations, std::move(outside));
   annotations->Merge(inside);
   const PositionRange position = call.arguments[0]->position;
-  const HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
-                                  annotations);
+  HistogramInput histograms(input.vector, steps_, position, query_->delayed_name_removal,
+                            annotations, query_->cancellation);
   VectorValue output;
+  MemoryHold memory = HoldMemory();
   for (const std::vector<double>& q : quantiles) {
     // The label follows the value, which may change with the steps; then each value makes its own
     // series.
@@ -339,14 +351,14 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
         builder.Set(label, std::isnan(value) ? "NaN" : FormatOpenMetricsFloat(value));
         return builder.Build();
       };
-      histograms.Native(
+      NARTHEX_RETURN_IF_ERROR(histograms.Native(
           labels,
           [&](const FloatHistogram& histogram, std::string_view metric, size_t step) {
             if (!same(q[step], value)) return 0.0;
             return HistogramQuantile(value, histogram, metric, position, annotations);
           },
-          &one);
-      histograms.Classic(
+          &one));
+      NARTHEX_RETURN_IF_ERROR(histograms.Classic(
           labels,
           [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
             if (!same(q[step], value)) return 0.0;
@@ -354,11 +366,12 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
             fixes.Add(metric, step, grid_.TimeAt(step), result);
             return result.value;
           },
-          &one);
+          &one));
       for (VectorSeries& series : one) {
         for (size_t step = 0; distinct.size() > 1 && step < steps_; ++step) {
           if (!same(q[step], value)) series.column.Clear(step);
         }
+        if (memory.counting()) NARTHEX_RETURN_IF_ERROR(memory.Grow(MemoryOf(series)));
         output.push_back(std::move(series));
       }
     }

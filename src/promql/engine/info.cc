@@ -208,9 +208,11 @@ Result<Value> Evaluator::EvalInfo(const Call& call) {
   };
   std::vector<BaseState> states(base.size());
   for (size_t i = 0; i < base.size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     if (!ignored[i]) states[i].signatures = signatures.OfBase(base[i].labels);
   }
   VectorValue output;
+  MemoryHold memory = HoldMemory();
   std::map<Labels, size_t> output_of;
   std::vector<size_t> newest(signatures.size());
   for (size_t step = 0; step < steps_; ++step) {
@@ -235,6 +237,7 @@ Result<Value> Evaluator::EvalInfo(const Call& call) {
     }
     for (size_t i = 0; i < base.size(); ++i) {
       if (!base[i].column.has(step)) continue;
+      NARTHEX_RETURN_IF_ERROR(Tick());
       BaseState& state = states[i];
       std::vector<size_t> picked;
       bool matched = ignored[i];
@@ -248,6 +251,7 @@ Result<Value> Evaluator::EvalInfo(const Call& call) {
         const auto [at, inserted] = output_of.try_emplace(labels, output.size());
         if (inserted) {
           output.push_back({std::move(labels), base[i].drop_name, StepColumn(steps_)});
+          if (memory.counting()) NARTHEX_RETURN_IF_ERROR(memory.Grow(MemoryOf(output.back())));
         }
         state.output = at->second;
         state.picked = std::move(picked);

@@ -113,6 +113,7 @@ Result<Value> Evaluator::EvalLabelReplace(const Call& call) {
   NARTHEX_TRY(Value value, Eval(*call.arguments[0]));
   std::vector<re2::StringPiece> groups(static_cast<size_t>(regex.NumberOfCapturingGroups()) + 1);
   for (VectorSeries& series : value.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     const std::string text(series.labels.Get(source));
     if (!regex.Match(text, 0, text.size(), RE2::UNANCHORED, groups.data(),
                      static_cast<int>(groups.size()))) {
@@ -123,7 +124,7 @@ Result<Value> Evaluator::EvalLabelReplace(const Call& call) {
     series.labels = builder.Build();
     if (target == kMetricNameLabel) series.drop_name = false;
   }
-  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector));
+  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector, query_->cancellation));
   return value;
 }
 
@@ -142,6 +143,7 @@ Result<Value> Evaluator::EvalLabelJoin(const Call& call) {
   }
   NARTHEX_TRY(Value value, Eval(*call.arguments[0]));
   for (VectorSeries& series : value.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     std::string joined;
     for (size_t i = 3; i < call.arguments.size(); ++i) {
       if (i > 3) joined += separator;
@@ -152,7 +154,7 @@ Result<Value> Evaluator::EvalLabelJoin(const Call& call) {
     series.labels = builder.Build();
     if (target == kMetricNameLabel) series.drop_name = false;
   }
-  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector));
+  NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&value.vector, query_->cancellation));
   return value;
 }
 
@@ -166,11 +168,12 @@ Result<Value> Evaluator::EvalSortByLabel(const Call& call) {
   }
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     output.push_back({series.labels, series.drop_name, series.column.Copy()});
   }
   if (grid_.single_step()) {
     const bool descending = call.function->name == "sort_by_label_desc";
-    PatternSort(&output, [&](const VectorSeries& a, const VectorSeries& b) {
+    const auto less = [&](const VectorSeries& a, const VectorSeries& b) {
       for (size_t i = 1; i < call.arguments.size(); ++i) {
         const std::string_view x = a.labels.Get(StringArgument(call, i));
         const std::string_view y = b.labels.Get(StringArgument(call, i));
@@ -179,7 +182,9 @@ Result<Value> Evaluator::EvalSortByLabel(const Call& call) {
         if (x != y) return NaturalLess(x, y) != descending;
       }
       return descending ? b.labels < a.labels : a.labels < b.labels;
-    });
+    };
+    const auto stop = [this] { return !CheckDone().ok(); };
+    if (!PatternSort(std::span(output), less, stop)) return CheckDone();
   }
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 0);

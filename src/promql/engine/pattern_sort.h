@@ -12,18 +12,23 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
-#include <vector>
 
 namespace narthex::promql {
 
-template <typename T, typename Less>
+template <typename T, typename Less, typename Stop>
 class PatternSorter {
  public:
-  // less(a, b): a belongs before b.
-  PatternSorter(std::vector<T>* items, Less less) : items_(*items), less_(std::move(less)) {}
+  // less(a, b): a belongs before b. stop(): asked now and then whether to give up.
+  PatternSorter(std::span<T> items, Less less, Stop stop)
+      : items_(items), less_(std::move(less)), stop_(std::move(stop)) {}
 
-  void Sort() { Quick(0, items_.size(), static_cast<size_t>(std::bit_width(items_.size()))); }
+  // False: it gave up.
+  bool Sort() {
+    Quick(0, items_.size(), static_cast<size_t>(std::bit_width(items_.size())));
+    return !stopped_;
+  }
 
  private:
   static constexpr size_t kInsertionMax = 12;
@@ -32,7 +37,13 @@ class PatternSorter {
   static constexpr int kShiftsMax = 5;
   static constexpr int kSwapsAllReversed = 12;
 
-  bool Before(size_t i, size_t j) const { return less_(items_[i], items_[j]); }
+  static constexpr unsigned kAskEvery = 16 * 1024;
+
+  bool Before(size_t i, size_t j) {
+    if (++compared_ % kAskEvery == 0) stopped_ = stopped_ || stop_();
+    // Whatever is said here, loops come to their end, and Quick sees to it that it is soon.
+    return !stopped_ && less_(items_[i], items_[j]);
+  }
   void Swap(size_t i, size_t j) { std::swap(items_[i], items_[j]); }
 
   void Insertion(size_t begin, size_t end) {
@@ -75,7 +86,7 @@ class PatternSorter {
     }
   }
 
-  size_t Median(size_t a, size_t b, size_t c, int* swaps) const {
+  size_t Median(size_t a, size_t b, size_t c, int* swaps) {
     const auto order = [&](size_t* x, size_t* y) {
       if (!Before(*y, *x)) return;
       ++*swaps;
@@ -86,7 +97,7 @@ class PatternSorter {
     order(&a, &b);
     return b;
   }
-  size_t Pivot(size_t begin, size_t end, int* swaps) const {
+  size_t Pivot(size_t begin, size_t end, int* swaps) {
     const size_t size = end - begin;
     size_t i = begin + size / 4;
     size_t j = begin + size / 4 * 2;
@@ -148,6 +159,7 @@ class PatternSorter {
     bool balanced = true;
     bool untouched = true;
     for (;;) {
+      if (stopped_) return;
       const size_t size = end - begin;
       if (size <= kInsertionMax) return Insertion(begin, end);
       if (limit == 0) return Heap(begin, end);
@@ -182,13 +194,21 @@ class PatternSorter {
     }
   }
 
-  std::vector<T>& items_;
+  std::span<T> items_;
   Less less_;
+  Stop stop_;
+  unsigned compared_ = 0;
+  bool stopped_ = false;
 };
 
+// False: stop() said so, and the items are in any order.
+template <typename T, typename Less, typename Stop>
+bool PatternSort(std::span<T> items, Less less, Stop stop) {
+  return PatternSorter<T, Less, Stop>(items, std::move(less), std::move(stop)).Sort();
+}
 template <typename T, typename Less>
-void PatternSort(std::vector<T>* items, Less less) {
-  PatternSorter<T, Less>(items, std::move(less)).Sort();
+void PatternSort(std::span<T> items, Less less) {
+  PatternSort(items, std::move(less), [] { return false; });
 }
 
 }  // namespace narthex::promql

@@ -1,11 +1,13 @@
 #include "promql/engine/quantile.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "model/float_histogram_ops.h"
 #include "promql/engine/kahan.h"
+#include "promql/engine/pattern_sort.h"
 #include "util/go_math.h"
 
 namespace narthex::promql {
@@ -72,8 +74,15 @@ double Quantile(double q, std::span<double> values) {
   if (values.empty() || std::isnan(q)) return kNan;
   if (q < 0) return -kInf;
   if (q > 1) return kInf;
-  const auto numbers =
-      std::partition(values.begin(), values.end(), [](double value) { return std::isnan(value); });
+  // Zeros of both signs are equal, but may change places in upstream's sort, and it shows.
+  constexpr uint64_t kNegativeZero = uint64_t{1} << 63;
+  const bool sorted = std::any_of(values.begin(), values.end(), [](double value) {
+    return std::bit_cast<uint64_t>(value) == kNegativeZero;
+  });
+  if (sorted) PatternSort(values, [](double a, double b) { return std::isnan(a) || a < b; });
+  const auto numbers = sorted ? values.end()
+                              : std::partition(values.begin(), values.end(),
+                                               [](double value) { return std::isnan(value); });
   const double n = static_cast<double>(values.size());
   const double rank = q * (n - 1);
   const double floor = std::floor(rank);

@@ -536,9 +536,19 @@ Status EvalRangeFunction(const RangeCall& call, std::string_view metric, const P
   }
   if (counter && call.selection == Selection::kPlain) range_internal::PrepareCounter(&eval);
   WindowCounter window_counter(points, call.shape.at_ms.has_value(), counts);
+  // Samples between two looks at the clock; a histogram weighs as many floats.
+  constexpr size_t kCheckEvery = 256 * 1024;
+  constexpr size_t kHistogramWeight = 64;
+  size_t work = 0;
   SlideWindows(call.shape, points, [&](const Window& window) {
+    if (!eval.status.ok()) return;
     window_counter.Add(window);
-    if (window.floats() + window.histograms() > 0 && eval.status.ok()) EvalWindow(&eval, window);
+    if (window.floats() + window.histograms() == 0) return;
+    EvalWindow(&eval, window);
+    work += 8 + window.floats() + kHistogramWeight * window.histograms();
+    if (work < kCheckEvery || counts->cancellation == nullptr) return;
+    work = 0;
+    if (eval.status.ok()) eval.status = counts->cancellation->Check("expression evaluation");
   });
   return eval.status;
 }

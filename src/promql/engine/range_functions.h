@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "promql/engine/annotations.h"
+#include "promql/engine/cancellation.h"
 #include "promql/engine/range_points.h"
 #include "promql/engine/sample_stats.h"
 #include "promql/engine/step_column.h"
@@ -73,6 +74,7 @@ struct WindowCounts {
   size_t window_max = 0;             // Samples of the largest window.
   size_t window_last = 0;            // Of the last one.
   WindowPlanCache* plans = nullptr;  // Null: windows are walked for each series.
+  const Cancellation* cancellation = nullptr;
 };
 
 // Evaluates the call over one series; `out` is empty before. `metric` is the series' name.

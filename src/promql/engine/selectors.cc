@@ -159,6 +159,8 @@ class InstantSource : public ColumnSource {
 
 // About what the handle of a selected series takes with its list of chunks.
 constexpr size_t kSeriesHandleBytes = 256;
+// Series between two looks at clock and memory.
+constexpr size_t kSelectCheckEvery = 1024;
 
 }  // namespace
 
@@ -181,7 +183,7 @@ Result<SeriesList> Evaluator::SelectSeries(const storage::SelectHints& hints,
   SeriesList list{.memory = HoldMemory()};
   std::vector<std::unique_ptr<storage::Series>>& series = list.series;
   while (std::unique_ptr<storage::Series> next = set.Next()) {
-    if (series.size() % kCheckEvery == 0) {
+    if (series.size() % kSelectCheckEvery == 0) {
       NARTHEX_RETURN_IF_ERROR(CheckDone());
       NARTHEX_RETURN_IF_ERROR(list.memory.SetTo(series.size() * kSeriesHandleBytes));
     }

@@ -21,6 +21,8 @@ constexpr size_t kParallelValuesMin = 16 * 1024;
 constexpr size_t kParallelStepsMax = 1024 * 1024;
 // Series that a thread takes at a time.
 constexpr size_t kChunk = 8;
+// From so many steps on a look at the clock for each series costs nothing.
+constexpr size_t kLongColumn = 256;
 
 // The failure of the first series, whichever thread met it.
 class FirstError {
@@ -185,6 +187,9 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
         if (Status done = CheckDone(); !done.ok()) return error.Set(from, std::move(done));
         const WorkerTimer timer(&workers[lane]);
         for (size_t i = from; i < std::min(from + kChunk, end); ++i) {
+          if (steps_ >= kLongColumn && i > from) {
+            if (Status done = CheckDone(); !done.ok()) return error.Set(i, std::move(done));
+          }
           StepColumn& column = columns[i - begin];
           column = StepColumn(steps_);
           costs[i - begin] = {};
@@ -264,7 +269,7 @@ Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
     return {};
   };
   NARTHEX_RETURN_IF_ERROR(Drain(source, keep));
-  if (drop) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&vector));
+  if (drop) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&vector, query_->cancellation));
   return vector;
 }
 

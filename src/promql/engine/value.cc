@@ -18,11 +18,12 @@ namespace {
 
 // Pairs up equal label sets: calls merge(first, other) with indices; merged ones are removed.
 template <typename Series, typename Merge>
-Status MergeByLabels(std::vector<Series>* series, Merge&& merge) {
+Status MergeByLabels(std::vector<Series>* series, CancelTicker ticker, Merge&& merge) {
   HashMap<uint64_t, size_t> first;
   first.reserve(series->size());
   std::vector<bool> gone;
   for (size_t i = 0; i < series->size(); ++i) {
+    NARTHEX_RETURN_IF_ERROR(ticker.Tick());
     const auto [at, inserted] = first.try_emplace((*series)[i].labels.Hash(), i);
     if (inserted) continue;
     gone.resize(series->size());
@@ -46,55 +47,60 @@ Status DuplicateLabels() {
 
 }  // namespace
 
-bool HasDuplicateLabels(const VectorValue& vector) {
+Result<bool> HasDuplicateLabels(const VectorValue& vector, const Cancellation& cancellation) {
   if (vector.size() < 2) return false;
+  CancelTicker ticker(cancellation, 1);
   HashSet<uint64_t> seen;
   seen.reserve(vector.size());
   for (const VectorSeries& series : vector) {
+    NARTHEX_RETURN_IF_ERROR(ticker.Tick());
     if (!seen.insert(series.labels.Hash()).second) return true;
   }
   return false;
 }
 
-Status MergeDuplicates(VectorValue* vector) {
+Status MergeDuplicates(VectorValue* vector, const Cancellation& cancellation) {
   if (vector->size() < 2) return {};
-  return MergeByLabels(vector, [](VectorSeries* into, VectorSeries* from) -> Status {
-    for (size_t w = 0; w < into->column.words(); ++w) {
-      if ((into->column.present()[w] & from->column.present()[w]) != 0) return DuplicateLabels();
-    }
-    from->column.ForEach([&](size_t step) { into->column.SetFrom(step, from->column, step); });
-    return {};
-  });
+  return MergeByLabels(
+      vector, CancelTicker(cancellation, 1), [](VectorSeries* into, VectorSeries* from) -> Status {
+        for (size_t w = 0; w < into->column.words(); ++w) {
+          if ((into->column.present()[w] & from->column.present()[w]) != 0)
+            return DuplicateLabels();
+        }
+        from->column.ForEach([&](size_t step) { into->column.SetFrom(step, from->column, step); });
+        return {};
+      });
 }
 
-Status MergeDuplicates(std::vector<MatrixSeries>* matrix) {
+Status MergeDuplicates(std::vector<MatrixSeries>* matrix, const Cancellation& cancellation) {
   if (matrix->size() < 2) return {};
-  return MergeByLabels(matrix, [](MatrixSeries* into, MatrixSeries* from) -> Status {
-    storage::SampleColumns merged;
-    const storage::SampleColumns& a = into->samples;
-    const storage::SampleColumns& b = from->samples;
-    size_t i = 0;
-    size_t j = 0;
-    const auto take = [&merged](const storage::SampleColumns& source, size_t at) {
-      if (source.histogram(at) != nullptr) {
-        merged.AddHistogram(source.timestamps_ms[at], source.histograms[at]);
-      } else {
-        merged.AddFloat(source.timestamps_ms[at], source.values[at]);
-      }
-    };
-    while (i < a.size() || j < b.size()) {
-      if (i < a.size() && j < b.size() && a.timestamps_ms[i] == b.timestamps_ms[j]) {
-        return DuplicateLabels();
-      }
-      if (j >= b.size() || (i < a.size() && a.timestamps_ms[i] < b.timestamps_ms[j])) {
-        take(a, i++);
-      } else {
-        take(b, j++);
-      }
-    }
-    into->samples = std::move(merged);
-    return {};
-  });
+  return MergeByLabels(
+      matrix, CancelTicker(cancellation, 1), [](MatrixSeries* into, MatrixSeries* from) -> Status {
+        storage::SampleColumns merged;
+        const storage::SampleColumns& a = into->samples;
+        const storage::SampleColumns& b = from->samples;
+        size_t i = 0;
+        size_t j = 0;
+        const auto take = [&merged](const storage::SampleColumns& source, size_t at) {
+          if (source.histogram(at) != nullptr) {
+            merged.AddHistogram(source.timestamps_ms[at], source.histograms[at]);
+          } else {
+            merged.AddFloat(source.timestamps_ms[at], source.values[at]);
+          }
+        };
+        while (i < a.size() || j < b.size()) {
+          if (i < a.size() && j < b.size() && a.timestamps_ms[i] == b.timestamps_ms[j]) {
+            return DuplicateLabels();
+          }
+          if (j >= b.size() || (i < a.size() && a.timestamps_ms[i] < b.timestamps_ms[j])) {
+            take(a, i++);
+          } else {
+            take(b, j++);
+          }
+        }
+        into->samples = std::move(merged);
+        return {};
+      });
 }
 
 size_t SampleCount(const VectorValue& vector) {

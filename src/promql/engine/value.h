@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/labels.h"
+#include "promql/engine/cancellation.h"
 #include "promql/engine/memory_account.h"
 #include "promql/engine/query_result.h"
 #include "promql/engine/step_column.h"
@@ -61,12 +62,12 @@ inline bool IsMetadataLabel(std::string_view name) {
 // Without __name__, __type__ and __unit__.
 Labels DropMetadata(const Labels& labels);
 
-bool HasDuplicateLabels(const VectorValue& vector);
+Result<bool> HasDuplicateLabels(const VectorValue& vector, const Cancellation& cancellation);
 // Joins series of equal labels whose samples do not meet at a step; an error where they do. Keeps
 // the order of first appearance.
-Status MergeDuplicates(VectorValue* vector);
+Status MergeDuplicates(VectorValue* vector, const Cancellation& cancellation);
 // The same for series of raw samples.
-Status MergeDuplicates(std::vector<MatrixSeries>* matrix);
+Status MergeDuplicates(std::vector<MatrixSeries>* matrix, const Cancellation& cancellation);
 
 // Samples of the whole value, as upstream counts them.
 size_t SampleCount(const VectorValue& vector);

@@ -182,6 +182,7 @@ Result<Value> Evaluator::MapFloats(const Value& input, int64_t before, size_t sc
   VectorValue output;
   output.reserve(input.vector.size());
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     VectorSeries mapped{ResultLabels(series.labels), true, StepColumn(steps_)};
     const double* from = series.column.values();
     if (!series.column.has_histograms() && series.column.full()) {
@@ -241,6 +242,7 @@ Result<Value> Evaluator::EvalScalarOf(const Call& call) {
   std::vector<double> scalar(steps_, 0);
   std::vector<uint8_t> found(steps_, 0);
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     series.column.ForEach([&](size_t step) {
       if (series.column.histogram(step) != nullptr) return;
       scalar[step] = series.column.value(step);
@@ -272,6 +274,7 @@ Result<Value> Evaluator::EvalAbsent(const Call& call) {
   std::fill_n(column.values(), steps_, 1.0);
   column.SetAllPresent();
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     for (size_t w = 0; w < column.words(); ++w) {
       column.present()[w] &= ~series.column.present()[w];
     }
@@ -287,6 +290,7 @@ Result<Value> Evaluator::EvalTimestampOfExpr(const Call& call) {
   NARTHEX_TRY(const Value input, Eval(*call.arguments[0]));
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     StepColumn column(steps_);
     series.column.ForEach(
         [&](size_t step) { column.Set(step, static_cast<double>(grid_.TimeAt(step)) / 1000); });
@@ -314,6 +318,7 @@ Result<Value> Evaluator::EvalClamp(const Call& call) {
   }
   VectorValue output;
   for (const VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     StepColumn column(steps_);
     series.column.ForEach([&](size_t step) {
       if (series.column.histogram(step) != nullptr || high[step] < low[step]) return;
@@ -378,6 +383,7 @@ Result<Value> Evaluator::EvalSort(const Call& call) {
   }
   VectorValue output;
   for (VectorSeries& series : input.vector) {
+    NARTHEX_RETURN_IF_ERROR(Tick());
     StepColumn column(steps_);
     series.column.ForEach([&](size_t step) {
       if (series.column.histogram(step) == nullptr) column.Set(step, series.column.value(step));
@@ -388,11 +394,13 @@ Result<Value> Evaluator::EvalSort(const Call& call) {
     std::erase_if(output, [](const VectorSeries& series) { return series.column.empty(); });
     const bool descending = call.function->name == "sort_desc";
     // NaN goes last either way.
-    PatternSort(&output, [descending](const VectorSeries& a, const VectorSeries& b) {
+    const auto less = [descending](const VectorSeries& a, const VectorSeries& b) {
       const double x = a.column.value(0);
       const double y = b.column.value(0);
       return std::isnan(y) || (descending ? x > y : x < y);
-    });
+    };
+    const auto stop = [this] { return !CheckDone().ok(); };
+    if (!PatternSort(std::span(output), less, stop)) return CheckDone();
   }
   const VectorValue* const inputs[] = {&input.vector};
   return FinishVector(std::move(output), before, inputs, 0);

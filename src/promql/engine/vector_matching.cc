@@ -20,13 +20,16 @@ namespace {
 constexpr size_t kNone = std::numeric_limits<size_t>::max();
 constexpr size_t kFilled = kNone - 1;
 
+// Of matching an element of a column the slow way, as CancelTicker counts.
+constexpr size_t kElementCost = 8;
+
 class VectorMatch {
  public:
   VectorMatch(const BinaryExpr& expr, const VectorValue& lhs, const VectorValue& rhs, size_t steps,
               bool delayed, MemoryHold memory, const Cancellation& cancellation)
       : expr_(expr),
         memory_(std::move(memory)),
-        cancellation_(cancellation),
+        ticker_(cancellation, steps, kElementCost),
         matching_(*expr.matching),
         swapped_(matching_.card == MatchCardinality::kOneToMany),
         one_to_one_(matching_.card == MatchCardinality::kOneToOne),
@@ -56,12 +59,12 @@ class VectorMatch {
     // Even with duplicates on the one side: a match at an earlier step may fail before them.
     Status status;
     for (size_t i = 0; i < many_.size() && status.ok(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
+      NARTHEX_RETURN_IF_ERROR(ticker_.Tick());
       status = MatchSeries(i);
     }
     if (fill_many_.has_value()) {
       for (size_t i = 0; i < one_.size() && status.ok(); ++i) {
-        NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
+        NARTHEX_RETURN_IF_ERROR(ticker_.Tick());
         status = FillMissing(i);
       }
     }
@@ -88,14 +91,10 @@ class VectorMatch {
     }
   };
 
-  Status CheckDoneAt(size_t i) const {
-    return i % kCheckEvery == 0 ? cancellation_.Check("expression evaluation") : Status();
-  }
-
   Status Number(const VectorValue& vector, std::vector<size_t>* signatures) {
     signatures->reserve(vector.size());
     for (const VectorSeries& series : vector) {
-      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(signatures->size()));
+      NARTHEX_RETURN_IF_ERROR(ticker_.Tick());
       signatures->push_back(index_.Add(series.labels));
     }
     return {};
@@ -129,7 +128,7 @@ class VectorMatch {
   Status LayPartners() {
     partners_.resize(index_.size());
     for (size_t i = 0; i < one_.size(); ++i) {
-      NARTHEX_RETURN_IF_ERROR(CheckDoneAt(i));
+      NARTHEX_RETURN_IF_ERROR(ticker_.Tick());
       Partner& partner = partners_[one_sigs_[i]];
       if (partner.only == kNone && partner.owners.empty()) {
         partner.only = i;
@@ -352,12 +351,9 @@ class VectorMatch {
     return {};
   }
 
-  // Series between two looks at the clock.
-  static constexpr size_t kCheckEvery = 256;
-
   const BinaryExpr& expr_;
   MemoryHold memory_;  // Of output_ and the tables.
-  const Cancellation& cancellation_;
+  CancelTicker ticker_;
   const VectorMatching& matching_;
   const bool swapped_;
   const bool one_to_one_;

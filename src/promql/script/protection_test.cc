@@ -3,11 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <span>
 #include <thread>
+#include <vector>
 
 #include "promql/engine/engine.h"
 #include "promql/engine/explain.h"
+#include "promql/engine/pattern_sort.h"
 #include "promql/script/memory_store.h"
 #include "util/thread_pool.h"
 #include "util/time.h"
@@ -122,6 +128,104 @@ TEST(MemoryLimit, NothingIsCountedWithoutOne) {
   const auto result = engine.Range(store, "rate(requests_total[2m])", 0, 600'000, 15'000);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->stats.peak_bytes, 0);
+}
+
+// ---- Ending early ----
+
+// How long the query went on after it was told to stop.
+struct Stopped {
+  Status status;
+  int64_t late_ns = 0;
+};
+
+template <typename Run>
+Stopped StopAfter(std::chrono::milliseconds delay, Run&& run) {
+  std::stop_source stop;
+  std::atomic<int64_t> stopped_ns{0};
+  std::thread stopper([&] {
+    std::this_thread::sleep_for(delay);
+    stopped_ns = MonotonicNanos();
+    stop.request_stop();
+  });
+  Stopped stopped;
+  stopped.status = run(stop.get_token());
+  const int64_t ended_ns = MonotonicNanos();
+  stopper.join();
+  stopped.late_ns = std::max<int64_t>(ended_ns - stopped_ns, 0);
+  return stopped;
+}
+
+TEST(Cancellation, EndsHeavyQueriesOfEveryShape) {
+  MemoryStore store;
+  Fill(&store, 1500, 100);
+  FillHistograms(&store, 50, 100);
+  for (int s = 0; s < 100'000; ++s) store.AppendFloat(Series("deep", 0), s * 15, s * 7 % 1013);
+  for (int i = 0; i < 100'000; ++i) store.AppendFloat(Series("many", i), 1'000'000, i * 7 % 1013);
+  ThreadPool pool("test", 1);
+  Engine engine({.parser = {.experimental_functions = true}, .pool = &pool});
+  // Each would take some hundred milliseconds or more, on grids that fit into memory.
+  struct Case {
+    const char* query;
+    size_t steps;  // 1: an instant query.
+  };
+  int64_t worst_ns = 0;
+  for (const Case& c : {
+           Case{"quantile_over_time(0.9, deep[20m])", 2000},
+           Case{"stddev_over_time(deep[20m])", 5000},
+           Case{"sum(stddev_over_time(requests_total[20m]))", 5000},
+           Case{"max_over_time(quantile_over_time(0.5, deep[5m])[10m:100ms])", 200},
+           Case{"sum(sum_over_time(latency[10m]))", 1000},
+           Case{"histogram_quantile(0.9, sum by (instance) (rate(latency[5m])))", 2000},
+           Case{"topk(500, temperature)", 1000},
+           Case{"quantile by (job) (0.5, temperature)", 2000},
+           Case{"count_values(\"v\", temperature + requests_total)", 200},
+           Case{"temperature * on (instance) group_left requests_total", 2000},
+           Case{"(temperature or requests_total) unless on (instance) (temperature > 101)", 2000},
+           Case{"sort_by_label(many, \"instance\")", 1},
+           Case{"label_replace(many, \"a\", \"$1$2\", \"instance\", \"(.*)-(.*)\") * 2", 1},
+           Case{"sum by (instance) (many) + on (instance) group_left many ^ 1.5 ^ 2.5", 1},
+       }) {
+    SCOPED_TRACE(c.query);
+    const Stopped stopped =
+        StopAfter(std::chrono::milliseconds(20), [&](const std::stop_token& stop) {
+          const QueryOptions options{.columns = true, .stop = stop};
+          if (c.steps == 1) {
+            return engine.Instant(store, c.query, 1'000'000, options).status();
+          }
+          const int64_t step_ms = 1'200'000 / static_cast<int64_t>(c.steps);
+          return engine.Range(store, c.query, 300'000, 1'500'000, step_ms, options).status();
+        });
+    EXPECT_EQ(stopped.status.code(), ErrorCode::kCanceled) << stopped.status.message();
+    // The aim is 50 ms; a machine that is busy with other things gets its time.
+    EXPECT_LT(stopped.late_ns, 2'000'000'000);
+    worst_ns = std::max(worst_ns, stopped.late_ns);
+    std::printf("%8.2f ms  %s\n", static_cast<double>(stopped.late_ns) / 1e6, c.query);
+  }
+  RecordProperty("worst_microseconds", static_cast<int>(worst_ns / 1000));
+
+  // A deadline ends them in the same places.
+  const Status late = engine
+                          .Range(store, "stddev_over_time(deep[20m])", 300'000, 1'500'000, 100,
+                                 {.timeout_ns = 20'000'000})
+                          .status();
+  EXPECT_EQ(late.code(), ErrorCode::kTimeout) << late.message();
+}
+
+TEST(Cancellation, EndsASort) {
+  std::vector<int> items(200'000);
+  for (size_t i = 0; i < items.size(); ++i) items[i] = static_cast<int>(i * 7919 % items.size());
+  int compared = 0;
+  bool stop = false;
+  EXPECT_FALSE(PatternSort(
+      std::span(items),
+      [&](int a, int b) {
+        stop = ++compared > 100'000;
+        return a < b;
+      },
+      [&] { return stop; }));
+  EXPECT_LT(compared, 150'000);
+  std::sort(items.begin(), items.end());
+  EXPECT_EQ(items.back(), 199'999);  // Nothing is lost.
 }
 
 // ---- Explain and analyze ----

@@ -1,10 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useEffect, useMemo } from 'react';
 import type { AstNode } from '../../api/ast';
 import { callApi, callQuery } from '../../api/client';
+import type { Explained, PlanNode } from '../../api/plan';
 import { BusyBar, Empty, ErrorNotice } from '../../components/ui';
 import { humanDuration } from '../../lib/duration';
 import { plural } from '../../lib/format';
+import { matchPlan, planDetails, planNote } from '../../lib/plan';
 import { childNodes, countQuery, nodeHead } from '../../lib/promql';
 import classes from './query.module.css';
 
@@ -24,11 +26,36 @@ export function useParsed(expr: string) {
   });
 }
 
-// The query as a tree, each node with the number of series that it gives now. That shows where a
-// query loses its data.
+// What each operator does when the query runs now.
+function useAnalyzed(expr: string) {
+  return useQuery<Explained, Error>({
+    queryKey: ['analyze', expr],
+    enabled: expr.trim() !== '',
+    staleTime: 30_000,
+    retry: false,
+    queryFn: async ({ signal }) =>
+      (
+        await callApi<Explained>(
+          '/query_explain',
+          { query: expr, analyze: 'true' },
+          { signal, method: 'POST' },
+        )
+      ).data,
+  });
+}
+
+// The query as a tree, each node with the series, samples and time that it takes now. That shows
+// where a query loses its data, and its time. Of a query that fails the parts are counted one by
+// one, to show which of them does.
 export function TreeView({ expr, selected, onSelect }: Props) {
   const parsed = useParsed(expr);
   const root = parsed.data;
+  const analyzed = useAnalyzed(expr);
+  const plan = analyzed.data?.plan;
+  const operators = useMemo(
+    () => (root === undefined || plan === undefined ? null : matchPlan(root, plan)),
+    [root, plan],
+  );
   useEffect(() => {
     if (root !== undefined) onSelect?.(root);
   }, [onSelect, root]);
@@ -38,19 +65,29 @@ export function TreeView({ expr, selected, onSelect }: Props) {
   if (root === undefined) return <BusyBar busy />;
   return (
     <ul className={classes.treeRoot} aria-label="Tree of the query">
-      <Node node={root} selected={selected} onSelect={onSelect} />
+      <Node
+        node={root}
+        operators={operators}
+        failed={analyzed.isError}
+        selected={selected}
+        onSelect={onSelect}
+      />
     </ul>
   );
 }
 
-type NodeProps = Omit<Props, 'expr'> & { node: AstNode };
+type NodeProps = Omit<Props, 'expr'> & {
+  node: AstNode;
+  operators: Map<AstNode, PlanNode> | null;
+  failed: boolean;
+};
 
-function Node({ node, selected, onSelect }: NodeProps) {
+function Node({ node, operators, failed, selected, onSelect }: NodeProps) {
   const children = childNodes(node);
   const content = (
     <>
       <span>{nodeHead(node)}</span>
-      <NodeCount node={node} />
+      {failed ? <NodeCount node={node} /> : <NodeNumbers operator={operators?.get(node)} />}
     </>
   );
   return (
@@ -70,11 +107,36 @@ function Node({ node, selected, onSelect }: NodeProps) {
       {children.length > 0 && (
         <ul className={classes.treeChildren}>
           {children.map((child, i) => (
-            <Node key={i} node={child} selected={selected} onSelect={onSelect} />
+            <Node
+              key={i}
+              node={child}
+              operators={operators}
+              failed={failed}
+              selected={selected}
+              onSelect={onSelect}
+            />
           ))}
         </ul>
       )}
     </li>
+  );
+}
+
+function NodeNumbers({ operator }: { operator: PlanNode | undefined }) {
+  const analysis = operator?.analysis;
+  if (operator === undefined || analysis === undefined || operator.type.endsWith('Literal')) {
+    return null;
+  }
+  // Scalars have no series, and lose none.
+  const empty = analysis.series === 0 && analysis.samples === 0;
+  return (
+    <span
+      className={classes.treeNote}
+      data-tone={empty ? 'bad' : undefined}
+      title={planDetails(operator)}
+    >
+      {planNote(analysis)}
+    </span>
   );
 }
 
