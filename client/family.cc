@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <shared_mutex>
-#include <unordered_map>
+#include <vector>
 
 #include "text_parts.h"
 #include "utf8.h"
@@ -66,11 +66,6 @@ std::string Description::ToString() const {
 namespace detail {
 namespace {
 
-struct ChildEntry {
-  std::shared_ptr<MetricCore> core;
-  LabelSet labels;  // Constant and variable ones, sorted by name.
-};
-
 size_t HashValues(const std::string_view* values, size_t count) {
   size_t hash = count;
   for (size_t i = 0; i < count; ++i) {
@@ -80,26 +75,136 @@ size_t HashValues(const std::string_view* values, size_t count) {
   return hash;
 }
 
+bool LabelsLess(const LabelSet& a, const LabelSet& b) {
+  // Names are the same for all of a family, so the values decide.
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+}
+
 }  // namespace
 
-// Children by the hash of their label values. Label texts are kept once, in the set that the
-// exposition shows; position_[i] says where in it the value of label i stands.
+// The children, found by the hash of their label values. Label texts are kept once, in the set that
+// the exposition shows; position[i] says where in it the value of label i stands.
+//
+//   slots     [ . | 2 | . | 0 | 3 | . ]   open addressing, twice as many as entries: index + 1
+//   entries   [ b | c | - | a ]           in no order, with holes that are filled again
+//   order     [ 3 | 0 | 1 ]               by labels; sorted up to sorted_count
+//
+// A hole may be in `order` until the next Sort(), and is not filled before. Everything but position
+// is guarded by mutex.
 struct FamilyCore::Children {
-  mutable std::shared_mutex mutex;
-  std::unordered_multimap<size_t, ChildEntry> by_hash;  // Guarded by mutex.
-  std::vector<size_t> position;                         // Constant.
+  struct Entry {
+    std::shared_ptr<MetricCore> core;  // Null: a hole.
+    LabelSet labels;                   // Constant and variable ones, sorted by name.
+    size_t hash;
+  };
+  static constexpr size_t kNone = SIZE_MAX;
 
-  std::unordered_multimap<size_t, ChildEntry>::iterator Find(size_t hash,
-                                                             const std::string_view* values) {
-    const auto [begin, end] = by_hash.equal_range(hash);
-    for (auto it = begin; it != end; ++it) {
-      bool equal = true;
-      for (size_t i = 0; i < position.size() && equal; ++i) {
-        equal = it->second.labels[position[i]].value == values[i];
-      }
-      if (equal) return it;
+  mutable std::shared_mutex mutex;
+  std::vector<Entry> entries;
+  size_t count = 0;  // Without holes.
+  std::vector<uint32_t> slots;
+  std::vector<uint32_t> order;
+  size_t sorted_count = 0;
+  std::vector<uint32_t> holes;      // Can be filled.
+  std::vector<uint32_t> new_holes;  // May be in order.
+  uint64_t version = 0;             // Counts what came and went.
+  std::vector<size_t> position;     // Constant.
+
+  size_t SlotMask() const { return slots.size() - 1; }
+
+  // The slot that holds the entry with these values; kNone when there is none.
+  size_t FindSlot(size_t hash, const std::string_view* values) const {
+    if (slots.empty()) return kNone;
+    for (size_t at = hash & SlotMask(); slots[at] != 0; at = (at + 1) & SlotMask()) {
+      const Entry& entry = entries[slots[at] - 1];
+      if (entry.hash == hash && HasValues(entry, values)) return at;
     }
-    return by_hash.end();
+    return kNone;
+  }
+
+  bool HasValues(const Entry& entry, const std::string_view* values) const {
+    for (size_t i = 0; i < position.size(); ++i) {
+      if (entry.labels[position[i]].value != values[i]) return false;
+    }
+    return true;
+  }
+
+  void Insert(Entry entry) {
+    ++version;
+    ++count;
+    uint32_t index = 0;
+    if (holes.empty()) {
+      index = static_cast<uint32_t>(entries.size());
+      entries.push_back(std::move(entry));
+    } else {
+      index = holes.back();
+      holes.pop_back();
+      entries[index] = std::move(entry);
+    }
+    order.push_back(index);
+    if (count * 2 > slots.size()) {
+      slots.assign(std::max<size_t>(4, slots.size() * 2), 0);
+      for (uint32_t i = 0; i < entries.size(); ++i) {
+        if (entries[i].core != nullptr) Place(i);
+      }
+    } else {
+      Place(index);
+    }
+  }
+
+  void Place(uint32_t index) {
+    size_t at = entries[index].hash & SlotMask();
+    while (slots[at] != 0) at = (at + 1) & SlotMask();
+    slots[at] = index + 1;
+  }
+
+  void EraseSlot(size_t at) {
+    ++version;
+    --count;
+    const uint32_t index = slots[at] - 1;
+    entries[index] = {};
+    new_holes.push_back(index);
+    // Those behind that could stand here move up, so that no search ends too early.
+    slots[at] = 0;
+    for (size_t next = (at + 1) & SlotMask(); slots[next] != 0; next = (next + 1) & SlotMask()) {
+      const size_t home = entries[slots[next] - 1].hash & SlotMask();
+      if (((next - home) & SlotMask()) < ((next - at) & SlotMask())) continue;
+      slots[at] = std::exchange(slots[next], 0);
+      at = next;
+    }
+  }
+
+  template <typename Predicate>
+  size_t RemoveIf(const Predicate& doomed) {
+    size_t removed = 0;
+    for (uint32_t i = 0; i < entries.size(); ++i) {
+      if (entries[i].core == nullptr || !doomed(entries[i])) continue;
+      size_t at = entries[i].hash & SlotMask();
+      while (slots[at] != i + 1) at = (at + 1) & SlotMask();
+      EraseSlot(at);
+      ++removed;
+    }
+    return removed;
+  }
+
+  bool sorted() const { return sorted_count == order.size() && new_holes.empty(); }
+
+  void Sort() {
+    const auto middle = [this] { return order.begin() + static_cast<ptrdiff_t>(sorted_count); };
+    if (!new_holes.empty()) {
+      const auto is_hole = [this](uint32_t index) { return entries[index].core == nullptr; };
+      const auto gone = std::count_if(order.begin(), middle(), is_hole);
+      order.erase(std::remove_if(order.begin(), order.end(), is_hole), order.end());
+      sorted_count -= static_cast<size_t>(gone);
+      holes.insert(holes.end(), new_holes.begin(), new_holes.end());
+      new_holes.clear();
+    }
+    const auto less = [this](uint32_t a, uint32_t b) {
+      return LabelsLess(entries[a].labels, entries[b].labels);
+    };
+    std::sort(middle(), order.end(), less);
+    std::inplace_merge(order.begin(), middle(), order.end(), less);
+    sorted_count = order.size();
   }
 };
 
@@ -138,8 +243,8 @@ Result<std::shared_ptr<MetricCore>> FamilyCore::Child(const std::string_view* va
   const size_t hash = HashValues(values, count);
   {
     const std::shared_lock lock(children_->mutex);
-    const auto it = children_->Find(hash, values);
-    if (it != children_->by_hash.end()) return it->second.core;
+    const size_t slot = children_->FindSlot(hash, values);
+    if (slot != Children::kNone) return children_->entries[children_->slots[slot] - 1].core;
   }
   for (size_t i = 0; i < count; ++i) {
     if (IsValidUtf8(values[i])) continue;
@@ -154,10 +259,10 @@ Result<std::shared_ptr<MetricCore>> FamilyCore::Child(const std::string_view* va
 
   const std::unique_lock lock(children_->mutex);
   // Another thread may have been faster.
-  const auto it = children_->Find(hash, values);
-  if (it != children_->by_hash.end()) return it->second.core;
+  const size_t slot = children_->FindSlot(hash, values);
+  if (slot != Children::kNone) return children_->entries[children_->slots[slot] - 1].core;
   std::shared_ptr<MetricCore> core = new_core_(description_);
-  children_->by_hash.emplace(hash, ChildEntry{core, LabelSet(std::move(labels))});
+  children_->Insert({core, LabelSet(std::move(labels)), hash});
   return core;
 }
 
@@ -178,59 +283,78 @@ std::shared_ptr<MetricCore> FamilyCore::MustChild(const std::string_view* values
 bool FamilyCore::Remove(const std::string_view* values, size_t count) {
   if (count != description_.variable_labels.size()) return false;
   const std::unique_lock lock(children_->mutex);
-  const auto it = children_->Find(HashValues(values, count), values);
-  if (it == children_->by_hash.end()) return false;
-  children_->by_hash.erase(it);
+  const size_t slot = children_->FindSlot(HashValues(values, count), values);
+  if (slot == Children::kNone) return false;
+  children_->EraseSlot(slot);
   return true;
 }
 
 size_t FamilyCore::RemoveMatching(const Labels& labels) {
   const std::unique_lock lock(children_->mutex);
-  return std::erase_if(children_->by_hash, [&](const auto& item) {
+  return children_->RemoveIf([&](const auto& entry) {
     return std::all_of(labels.begin(), labels.end(), [&](const LabelPair& wanted) {
-      const LabelSet& own = item.second.labels;
-      return std::find(own.begin(), own.end(), wanted) != own.end();
+      return std::find(entry.labels.begin(), entry.labels.end(), wanted) != entry.labels.end();
     });
   });
 }
 
 void FamilyCore::Clear() {
   const std::unique_lock lock(children_->mutex);
-  children_->by_hash.clear();
+  children_->RemoveIf([](const auto&) { return true; });
 }
 
 size_t FamilyCore::size() const {
   const std::shared_lock lock(children_->mutex);
-  return children_->by_hash.size();
+  return children_->count;
 }
 
 void FamilyCore::Describe(std::vector<Description>& out) const {
   out.push_back(description_);
 }
 
+// Reads children in their order, a stretch at a time, so that a new child never waits for long.
+// When some came or went between two stretches the next one begins behind the last child that was
+// read.
 void FamilyCore::Collect(std::vector<MetricFamily>& out) {
-  std::vector<ChildEntry> entries;
-  {
-    const std::shared_lock lock(children_->mutex);
-    if (children_->by_hash.empty()) return;
-    entries.reserve(children_->by_hash.size());
-    for (const auto& [hash, entry] : children_->by_hash) entries.push_back(entry);
-  }
-  // Names are the same for all, so the values decide.
-  std::sort(entries.begin(), entries.end(), [](const ChildEntry& a, const ChildEntry& b) {
-    return std::lexicographical_compare(a.labels.begin(), a.labels.end(), b.labels.begin(),
-                                        b.labels.end());
-  });
+  constexpr size_t kStretch = 1024;
   MetricFamily family;
   family.name = description_.name;
   family.help = description_.help;
   family.type = type_;
   if (!description_.unit.empty()) family.unit = description_.unit;
-  family.metrics.reserve(entries.size());
-  for (ChildEntry& entry : entries) {
-    entry.core->Collect(entry.labels, family.metrics);
+  Children& c = *children_;
+  LabelSet last;
+  uint64_t version = 0;
+  size_t next = 0;
+  for (bool done = false; !done;) {
+    std::shared_lock lock(c.mutex);
+    while (!c.sorted()) {
+      lock.unlock();
+      {
+        const std::unique_lock sorting(c.mutex);
+        c.Sort();
+      }
+      lock.lock();
+    }
+    if (next == 0) {
+      family.metrics.reserve(c.order.size());
+    } else if (version != c.version) {
+      const auto behind = std::upper_bound(c.order.begin(), c.order.end(), last,
+                                           [&c](const LabelSet& labels, uint32_t index) {
+                                             return LabelsLess(labels, c.entries[index].labels);
+                                           });
+      next = static_cast<size_t>(behind - c.order.begin());
+    }
+    version = c.version;
+    const size_t end = std::min(next + kStretch, c.order.size());
+    for (; next < end; ++next) {
+      const Children::Entry& entry = c.entries[c.order[next]];
+      entry.core->Collect(entry.labels, family.metrics);
+    }
+    done = end == c.order.size();
+    if (!done) last = c.entries[c.order[end - 1]].labels;
   }
-  out.push_back(std::move(family));
+  if (!family.metrics.empty()) out.push_back(std::move(family));
 }
 
 void Fail(const std::string& message) {

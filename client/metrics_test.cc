@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -219,6 +220,69 @@ TEST(Family, ChecksLabelValues) {
   family.WithLabels({"a\xff"}).Set(1);
   EXPECT_EQ(family.WithLabels({"a\xEF\xBF\xBD"}).Value(), 1);
   EXPECT_DEATH(family.WithLabels({"a", "b"}), "inconsistent label cardinality");
+}
+
+// Against a set that is obviously right: random comings and goings, pages in between.
+TEST(Family, KeepsItsChildrenInOrder) {
+  std::mt19937 random(42);
+  Registry registry;
+  const Family<Gauge> family(registry, {"g", "G."}, {"a", "b"});
+  std::map<std::pair<std::string, std::string>, double> model;
+  for (int step = 0; step < 20'000; ++step) {
+    const std::string a = std::to_string(random() % 20);
+    const std::string b = std::to_string(random() % 20);
+    switch (random() % 8) {
+      case 0:
+      case 1: EXPECT_EQ(family.Remove({a, b}), model.erase({a, b}) == 1); break;
+      case 2:
+        if (random() % 100 == 0) {
+          EXPECT_EQ(family.RemoveMatching({{"a", a}}),
+                    std::erase_if(model, [&](const auto& item) { return item.first.first == a; }));
+        }
+        break;
+      case 3: {
+        if (random() % 20 != 0) break;
+        std::string want = model.empty() ? "" : "# HELP g G.\n# TYPE g gauge\n";
+        for (const auto& [labels, value] : model) {
+          want += "g{a=\"" + labels.first + "\",b=\"" + labels.second + "\"} ";
+          AppendFloat(value, want);
+          want += '\n';
+        }
+        ASSERT_EQ(Page(registry), want) << step;
+        break;
+      }
+      default: family.WithLabels({a, b}).Set(model[{a, b}] = step); break;
+    }
+    ASSERT_EQ(family.size(), model.size());
+  }
+}
+
+// More children than are read in one go, while others come and go.
+TEST(Family, IsReadWhileItChanges) {
+  const Family<Gauge> family = *Family<Gauge>::Declare(nullptr, {"g", "G."}, {"a"});
+  for (int i = 0; i < 5000; ++i) family.WithLabels({std::to_string(i)});
+  std::atomic<bool> stop{false};
+  std::thread changer([&] {
+    for (int i = 0; !stop; ++i) {
+      family.WithLabels({"x" + std::to_string(i % 100)});
+      family.Remove({"x" + std::to_string((i + 50) % 100)});
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    std::vector<MetricFamily> out;
+    family.collector()->Collect(out);
+    int old = 0;
+    const std::string* before = nullptr;
+    for (const Metric& metric : out.at(0).metrics) {
+      const std::string& value = metric.labels[0].value;
+      old += value[0] != 'x';
+      if (before != nullptr) ASSERT_LT(*before, value);
+      before = &value;
+    }
+    EXPECT_EQ(old, 5000);
+  }
+  stop = true;
+  changer.join();
 }
 
 TEST(Family, ManyThreadsMakeOneChild) {

@@ -31,9 +31,11 @@ class ExemplarSlot {
   void Set(ExemplarPtr exemplar) {
     lock_.lock();
     exemplar_.swap(exemplar);
+    filled_.store(exemplar_ != nullptr, std::memory_order_release);
     lock_.unlock();  // The one before is freed outside of the lock.
   }
   ExemplarPtr Get() const {
+    if (!filled_.load(std::memory_order_acquire)) return nullptr;  // Nearly always.
     lock_.lock();
     ExemplarPtr copy = exemplar_;
     lock_.unlock();
@@ -42,6 +44,7 @@ class ExemplarSlot {
 
  private:
   mutable SpinLock lock_;
+  std::atomic<bool> filled_{false};
   ExemplarPtr exemplar_;
 };
 
