@@ -7,6 +7,7 @@ namespace narthex::client {
 namespace {
 
 bool NeedsEscaping(const LabelSet& labels) {
+  if (!labels.text().empty()) return !labels.names_are_legacy();
   return !std::all_of(labels.begin(), labels.end(),
                       [](const LabelPair& label) { return IsValidLegacyMetricName(label.name); });
 }
@@ -20,7 +21,7 @@ bool NeedsEscaping(const MetricFamily& family) {
 Status Write(const MetricFamily& family, FormatType type, std::string& out,
              const EncodeOptions& options) {
   switch (type) {
-    case FormatType::kText: return WriteText(family, out);
+    case FormatType::kText: return WriteText(family, out, options);
     case FormatType::kOpenMetrics001:
     case FormatType::kOpenMetrics100: return WriteOpenMetrics(family, out, options);
     case FormatType::kOpenMetrics200: return WriteOpenMetrics2(family, out);
@@ -66,19 +67,58 @@ void Finish(const Format& format, std::string& out) {
   }
 }
 
+namespace {
+
+// The others need all series of a family before the first byte, or have no use for pieces.
+bool TakesPieces(FormatType type) {
+  return type == FormatType::kText || type == FormatType::kOpenMetrics001 ||
+         type == FormatType::kOpenMetrics100;
+}
+
+}  // namespace
+
+EncodedPage EncodePage(const Gatherable& source, const Format& format,
+                       const EncodeOptions& options) {
+  EncodedPage page;
+  std::string name;         // Of the family of the piece before.
+  size_t family_begin = 0;  // In the body.
+  bool failed = false;      // Something of this family could not be written.
+  const auto take = [&](const MetricFamily& piece) {
+    EncodeOptions piece_options = options;
+    piece_options.continued = !name.empty() && piece.name == name;
+    if (!piece_options.continued) {
+      name = piece.name;
+      family_begin = page.body.size();
+      failed = false;
+      ++page.family_count;
+    }
+    if (failed) return;
+    Status status = Encode(piece, format, page.body, piece_options);
+    if (status.ok()) return;
+    failed = true;
+    --page.family_count;
+    page.body.resize(family_begin);  // Half a family would make the page unreadable.
+    page.encoding_errors.push_back(status.message());
+  };
+  if (TakesPieces(format.type)) {
+    page.gathering_errors = source.GatherInto(take);
+  } else {
+    GatherResult gathered = source.Gather();
+    for (const MetricFamily& family : gathered.families) take(family);
+    page.gathering_errors = std::move(gathered.errors);
+  }
+  Finish(format, page.body);
+  return page;
+}
+
 ScrapeResponse Scrape(const Gatherable& source, std::string_view accept,
                       const std::vector<FormatType>& offered, const EncodeOptions& options) {
   const Format format = Negotiate(accept, offered);
-  GatherResult gathered = source.Gather();
-  ScrapeResponse response{format.ContentType(), {}, std::move(gathered.errors)};
-  for (const MetricFamily& family : gathered.families) {
-    const size_t begin = response.body.size();
-    if (Status status = Encode(family, format, response.body, options); !status.ok()) {
-      response.body.resize(begin);  // Half a family would make the page unreadable.
-      response.errors.push_back(status.message());
-    }
-  }
-  Finish(format, response.body);
+  EncodedPage page = EncodePage(source, format, options);
+  ScrapeResponse response{format.ContentType(), std::move(page.body),
+                          std::move(page.gathering_errors)};
+  response.errors.insert(response.errors.end(), page.encoding_errors.begin(),
+                         page.encoding_errors.end());
   return response;
 }
 

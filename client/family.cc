@@ -187,6 +187,18 @@ struct FamilyCore::Children {
     return removed;
   }
 
+  // Children lie all over the memory; asking for those that come soon hides most of the way there.
+  void Prefetch(size_t at) const {
+    if (at + 16 < order.size()) __builtin_prefetch(&entries[order[at + 16]]);
+    if (at + 8 < order.size()) {
+      const Entry& soon = entries[order[at + 8]];
+      __builtin_prefetch(soon.labels.address(), 1);
+      const char* const core = reinterpret_cast<const char*>(soon.core.get());
+      __builtin_prefetch(core);
+      __builtin_prefetch(core + 64);
+    }
+  }
+
   bool sorted() const { return sorted_count == order.size() && new_holes.empty(); }
 
   void Sort() {
@@ -262,7 +274,7 @@ Result<std::shared_ptr<MetricCore>> FamilyCore::Child(const std::string_view* va
   const size_t slot = children_->FindSlot(hash, values);
   if (slot != Children::kNone) return children_->entries[children_->slots[slot] - 1].core;
   std::shared_ptr<MetricCore> core = new_core_(description_);
-  children_->Insert({core, LabelSet(std::move(labels)), hash});
+  children_->Insert({core, LabelSet::WithText(std::move(labels)), hash});
   return core;
 }
 
@@ -312,49 +324,48 @@ void FamilyCore::Describe(std::vector<Description>& out) const {
   out.push_back(description_);
 }
 
-// Reads children in their order, a stretch at a time, so that a new child never waits for long.
-// When some came or went between two stretches the next one begins behind the last child that was
-// read.
-void FamilyCore::Collect(std::vector<MetricFamily>& out) {
-  constexpr size_t kStretch = 1024;
-  MetricFamily family;
-  family.name = description_.name;
-  family.help = description_.help;
-  family.type = type_;
+MetricFamily FamilyCore::Header() const {
+  MetricFamily family{description_.name, description_.help, type_, {}, {}};
   if (!description_.unit.empty()) family.unit = description_.unit;
-  Children& c = *children_;
-  LabelSet last;
-  uint64_t version = 0;
-  size_t next = 0;
-  for (bool done = false; !done;) {
-    std::shared_lock lock(c.mutex);
-    while (!c.sorted()) {
-      lock.unlock();
-      {
-        const std::unique_lock sorting(c.mutex);
-        c.Sort();
-      }
-      lock.lock();
-    }
-    if (next == 0) {
-      family.metrics.reserve(c.order.size());
-    } else if (version != c.version) {
-      const auto behind = std::upper_bound(c.order.begin(), c.order.end(), last,
-                                           [&c](const LabelSet& labels, uint32_t index) {
-                                             return LabelsLess(labels, c.entries[index].labels);
-                                           });
-      next = static_cast<size_t>(behind - c.order.begin());
-    }
-    version = c.version;
-    const size_t end = std::min(next + kStretch, c.order.size());
-    for (; next < end; ++next) {
-      const Children::Entry& entry = c.entries[c.order[next]];
-      entry.core->Collect(entry.labels, family.metrics);
-    }
-    done = end == c.order.size();
-    if (!done) last = c.entries[c.order[end - 1]].labels;
-  }
+  return family;
+}
+
+void FamilyCore::Collect(std::vector<MetricFamily>& out) {
+  MetricFamily family = Header();
+  for (Cursor cursor; !cursor.done;) CollectSome(cursor, family.metrics);
   if (!family.metrics.empty()) out.push_back(std::move(family));
+}
+
+// In stretches, so that a new child never waits for long. When some came or went between two of
+// them the next one begins behind the last child that was read.
+void FamilyCore::CollectSome(Cursor& cursor, std::vector<Metric>& out) {
+  constexpr size_t kStretch = 1024;
+  Children& c = *children_;
+  std::shared_lock lock(c.mutex);
+  while (!c.sorted()) {
+    lock.unlock();
+    {
+      const std::unique_lock sorting(c.mutex);
+      c.Sort();
+    }
+    lock.lock();
+  }
+  if (cursor.next > 0 && cursor.version != c.version) {
+    const auto behind = std::upper_bound(c.order.begin(), c.order.end(), cursor.last,
+                                         [&c](const LabelSet& labels, uint32_t index) {
+                                           return LabelsLess(labels, c.entries[index].labels);
+                                         });
+    cursor.next = static_cast<size_t>(behind - c.order.begin());
+  }
+  cursor.version = c.version;
+  const size_t end = std::min(cursor.next + kStretch, c.order.size());
+  for (; cursor.next < end; ++cursor.next) {
+    c.Prefetch(cursor.next);
+    const Children::Entry& entry = c.entries[c.order[cursor.next]];
+    entry.core->Collect(entry.labels, out);
+  }
+  cursor.done = end == c.order.size();
+  if (!cursor.done) cursor.last = c.entries[c.order[end - 1]].labels;
 }
 
 void Fail(const std::string& message) {

@@ -62,7 +62,12 @@ bool AppendSpecial(double v, std::string& out) {
 }  // namespace
 
 void AppendFloat(double v, std::string& out) {
-  // A negative zero is written as 0 too.
+  // Counts, mostly. A negative zero is written as 0 too.
+  if (v >= 0 && v < 1e6 && static_cast<double>(static_cast<int>(v)) == v) {
+    char digits[8];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, static_cast<int>(v)).ptr);
+    return;
+  }
   if (!AppendSpecial(v, out)) AppendFinite(v == 0 ? 0 : v, out);
 }
 

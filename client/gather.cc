@@ -5,6 +5,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "narthex/client/detail/metric_core.h"
 #include "narthex/client/exposition.h"
 #include "narthex/client/metric_checks.h"
 #include "narthex/client/names.h"
@@ -32,15 +33,21 @@ struct SameSeries {
 
 void Gatherer::Add(MetricFamily family, bool trusted) {
   if (family.metrics.empty()) return;
-  parts_.push_back({std::move(family), trusted});
+  parts_.push_back({{std::move(family), nullptr}, trusted});
+}
+
+void Gatherer::Add(std::shared_ptr<detail::FamilyCore> family) {
+  if (family->size() == 0) return;
+  MetricFamily header = family->Header();
+  parts_.push_back({{std::move(header), std::move(family)}, true});
 }
 
 const MetricFamily* Gatherer::FindResult(const std::string& name) const {
-  // families are in order while parts_ are walked in order.
+  // items are in order while parts_ are walked in order.
   const auto it = std::lower_bound(
-      result_.families.begin(), result_.families.end(), name,
-      [](const MetricFamily& family, const std::string& wanted) { return family.name < wanted; });
-  return it != result_.families.end() && it->name == name ? &*it : nullptr;
+      page_.items.begin(), page_.items.end(), name,
+      [](const Item& item, const std::string& wanted) { return item.family.name < wanted; });
+  return it != page_.items.end() && it->family.name == name ? &it->family : nullptr;
 }
 
 // `x_count` beside a summary or histogram `x` would be the same series twice. As x sorts before
@@ -58,9 +65,9 @@ bool Gatherer::CollidesWithSuffix(const MetricFamily& family) {
     const bool histogram =
         other->type == MetricType::kHistogram || other->type == MetricType::kGaugeHistogram;
     if (histogram || (other->type == MetricType::kSummary && suffix != "_bucket")) {
-      result_.errors.push_back("collected metric named " + Quote(name) +
-                               " collides with previously collected " +
-                               (histogram ? "histogram" : "summary") + " named " + Quote(base));
+      page_.errors.push_back("collected metric named " + Quote(name) +
+                             " collides with previously collected " +
+                             (histogram ? "histogram" : "summary") + " named " + Quote(base));
       return true;
     }
   }
@@ -68,16 +75,21 @@ bool Gatherer::CollidesWithSuffix(const MetricFamily& family) {
 }
 
 void Gatherer::Merge(size_t begin, size_t end) {
-  MetricFamily& first = parts_[begin].family;
+  MetricFamily& first = parts_[begin].item.family;
   if (CollidesWithSuffix(first)) return;
   if (end - begin == 1 && parts_[begin].trusted) {
-    result_.families.push_back(std::move(first));
+    page_.items.push_back(std::move(parts_[begin].item));
     return;
   }
   MetricFamily merged{first.name, first.help, first.type, first.unit, {}};
   std::set<const Metric*, SameSeries> seen;
   for (size_t i = begin; i < end; ++i) {
-    MetricFamily& part = parts_[i].family;
+    MetricFamily& part = parts_[i].item.family;
+    if (detail::FamilyCore* const unread = parts_[i].item.unread.get()) {
+      for (detail::FamilyCore::Cursor cursor; !cursor.done;) {
+        unread->CollectSome(cursor, part.metrics);
+      }
+    }
     for (Metric& metric : part.metrics) {
       metric.labels = Sorted(metric.labels);
       std::string error;
@@ -94,30 +106,32 @@ void Gatherer::Merge(size_t begin, size_t end) {
         error = DescribeCollected(part.name, metric) +
                 " was collected before with the same name and label values";
       }
-      if (!error.empty()) result_.errors.push_back(std::move(error));
+      if (!error.empty()) page_.errors.push_back(std::move(error));
     }
   }
   merged.metrics.reserve(seen.size());
   for (const Metric* metric : seen) merged.metrics.push_back(*metric);
   if (merged.metrics.empty()) return;
   std::stable_sort(merged.metrics.begin(), merged.metrics.end(), MetricLess);
-  result_.families.push_back(std::move(merged));
+  page_.items.push_back({std::move(merged), nullptr});
 }
 
-GatherResult Gatherer::Finish() && {
-  std::stable_sort(parts_.begin(), parts_.end(),
-                   [](const Part& a, const Part& b) { return a.family.name < b.family.name; });
+Gatherer::Page Gatherer::Finish() && {
+  std::stable_sort(parts_.begin(), parts_.end(), [](const Part& a, const Part& b) {
+    return a.item.family.name < b.item.family.name;
+  });
   for (size_t begin = 0; begin < parts_.size();) {
     size_t end = begin + 1;
-    while (end < parts_.size() && parts_[end].family.name == parts_[begin].family.name) ++end;
-    if (IsValidMetricName(parts_[begin].family.name, NameValidation::kUtf8)) {
+    while (end < parts_.size() && parts_[end].item.family.name == parts_[begin].item.family.name)
+      ++end;
+    if (IsValidMetricName(parts_[begin].item.family.name, NameValidation::kUtf8)) {
       Merge(begin, end);
     } else {
-      result_.errors.push_back(Quote(parts_[begin].family.name) + " is not a valid metric name");
+      page_.errors.push_back(Quote(parts_[begin].item.family.name) + " is not a valid metric name");
     }
     begin = end;
   }
-  return std::move(result_);
+  return std::move(page_);
 }
 
 }  // namespace narthex::client

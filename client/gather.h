@@ -1,7 +1,8 @@
 // Merges what collectors delivered into one consistent, sorted page, and leaves out what cannot
-// stand beside the rest. For the registry alone.
+// stand beside the rest. For the registry and for gatherers of several.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,14 +13,26 @@ namespace narthex::client {
 
 class Gatherer {
  public:
+  // A family, or one of ours whose series have not been read yet.
+  struct Item {
+    MetricFamily family;
+    std::shared_ptr<detail::FamilyCore> unread;
+  };
+  struct Page {
+    std::vector<Item> items;  // Sorted by name.
+    std::vector<std::string> errors;
+  };
+
   // `trusted`: sorted, and free of duplicates by construction, as our own families are. While a
   // trusted family is the only one of its name, its series are not looked at again.
   void Add(MetricFamily family, bool trusted);
-  GatherResult Finish() &&;
+  // One of ours. Its series are read here only if other families have its name.
+  void Add(std::shared_ptr<detail::FamilyCore> family);
+  Page Finish() &&;
 
  private:
   struct Part {
-    MetricFamily family;
+    Item item;
     bool trusted;
   };
   // Merges parts_[begin, end), which share a name.
@@ -28,7 +41,7 @@ class Gatherer {
   const MetricFamily* FindResult(const std::string& name) const;
 
   std::vector<Part> parts_;
-  GatherResult result_;
+  Page page_;
 };
 
 }  // namespace narthex::client

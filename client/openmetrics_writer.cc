@@ -55,24 +55,31 @@ class SampleWriter {
   // `base`: the name in the comments; `name`: the one of plain samples.
   SampleWriter(std::string_view base, std::string_view name, const EncodeOptions& options,
                std::string& out)
-      : base_(base), name_(name), options_(options), out_(out) {}
+      : name_(name),
+        plain_(name),
+        bucket_(std::string(name) + "_bucket"),
+        sum_(std::string(name) + "_sum"),
+        count_(std::string(name) + "_count"),
+        created_(std::string(base) + "_created"),
+        options_(options),
+        out_(out) {}
 
   Status Write(const Metric& metric) {
     metric_ = &metric;
     if (const auto* counter = std::get_if<CounterValue>(&metric.value)) {
-      Begin("");
+      Begin(plain_);
       AppendOpenMetricsFloat(counter->value, out_);
       End(counter->exemplar.get());
       Created(counter->created);
     } else if (const auto* gauge = std::get_if<GaugeValue>(&metric.value)) {
-      Plain("", gauge->value);
+      Plain(plain_, gauge->value);
     } else if (const auto* untyped = std::get_if<UntypedValue>(&metric.value)) {
-      Plain("", untyped->value);
+      Plain(plain_, untyped->value);
     } else if (const auto* s = std::get_if<std::shared_ptr<const SummaryValue>>(&metric.value)) {
       const SummaryValue& summary = **s;
-      for (const Quantile& q : summary.quantiles) Plain("", q.value, "quantile", q.quantile);
-      Plain("_sum", summary.sample_sum);
-      Integer("_count", summary.sample_count);
+      for (const Quantile& q : summary.quantiles) Plain(plain_, q.value, "quantile", q.quantile);
+      Plain(sum_, summary.sample_sum);
+      Integer(count_, summary.sample_count);
       Created(summary.created);
     } else if (const auto* h = std::get_if<std::shared_ptr<const HistogramValue>>(&metric.value)) {
       return WriteHistogram(**h);
@@ -93,26 +100,25 @@ class SampleWriter {
     bool infinity_seen = false;
     for (const Bucket& bucket : histogram.buckets) {
       if (bucket.cumulative_count_float > 0) return NoFloats();
-      Begin("_bucket", "le", bucket.upper_bound);
+      Begin(bucket_, "le", bucket.upper_bound);
       AppendInteger(bucket.cumulative_count, out_);
       End(bucket.exemplar.get());
       infinity_seen |= bucket.upper_bound == std::numeric_limits<double>::infinity();
     }
     if (!infinity_seen) {
-      Begin("_bucket", "le", std::numeric_limits<double>::infinity());
+      Begin(bucket_, "le", std::numeric_limits<double>::infinity());
       AppendInteger(histogram.sample_count, out_);
       End(nullptr);
     }
-    Plain("_sum", histogram.sample_sum);
+    Plain(sum_, histogram.sample_sum);
     if (histogram.sample_count_float > 0) return NoFloats();
-    Integer("_count", histogram.sample_count);
+    Integer(count_, histogram.sample_count);
     Created(histogram.created);
     return {};
   }
 
-  void Begin(std::string_view suffix, std::string_view extra = {}, double extra_value = 0) {
-    scratch_.assign(name_).append(suffix);
-    AppendSeries(scratch_, metric_->labels, extra, extra_value, FloatStyle::kOpenMetrics, out_);
+  void Begin(const SeriesName& name, std::string_view extra = {}, double extra_value = 0) {
+    name.Append(metric_->labels, extra, extra_value, FloatStyle::kOpenMetrics, out_);
     out_ += ' ';
   }
 
@@ -123,7 +129,7 @@ class SampleWriter {
     }
     if (exemplar != nullptr && !exemplar->labels.empty()) {
       out_ += " # ";
-      AppendSeries("", exemplar->labels, "", 0, FloatStyle::kOpenMetrics, out_);
+      AppendSeries("", exemplar->labels, FloatStyle::kOpenMetrics, out_);
       out_ += ' ';
       AppendOpenMetricsFloat(exemplar->value, out_);
       if (exemplar->timestamp) {
@@ -134,34 +140,35 @@ class SampleWriter {
     out_ += '\n';
   }
 
-  void Plain(std::string_view suffix, double value, std::string_view extra = {},
+  void Plain(const SeriesName& name, double value, std::string_view extra = {},
              double extra_value = 0) {
-    Begin(suffix, extra, extra_value);
+    Begin(name, extra, extra_value);
     AppendOpenMetricsFloat(value, out_);
     End(nullptr);
   }
 
-  void Integer(std::string_view suffix, uint64_t value) {
-    Begin(suffix);
+  void Integer(const SeriesName& name, uint64_t value) {
+    Begin(name);
     AppendInteger(value, out_);
     End(nullptr);
   }
 
   void Created(const std::optional<Timestamp>& created) {
     if (!options_.created_lines || !created) return;
-    scratch_.assign(base_).append("_created");
-    AppendSeries(scratch_, metric_->labels, "", 0, FloatStyle::kOpenMetrics, out_);
-    out_ += ' ';
+    Begin(created_);
     AppendOpenMetricsFloat(created->UnixSeconds(), out_);
     out_ += '\n';
   }
 
-  const std::string_view base_;
   const std::string_view name_;
+  const SeriesName plain_;
+  const SeriesName bucket_;
+  const SeriesName sum_;
+  const SeriesName count_;
+  const SeriesName created_;
   const EncodeOptions& options_;
   std::string& out_;
   const Metric* metric_ = nullptr;
-  std::string scratch_;
 };
 
 // Seconds in full, never in exponent form, without trailing zeros.
@@ -179,7 +186,7 @@ Status WriteSample2(const MetricFamily& family, const Metric& metric, double val
   for (const LabelPair& label : metric.labels) {
     if (label.name.empty()) return {StatusCode::kInvalid, "label name cannot be empty"};
   }
-  AppendSeries(family.name, metric.labels, "", 0, FloatStyle::kPlain, out);
+  AppendSeries(family.name, metric.labels, FloatStyle::kPlain, out);
   out += ' ';
   AppendFloat(value, out);
   if (metric.timestamp_ms) {
@@ -194,7 +201,7 @@ Status WriteSample2(const MetricFamily& family, const Metric& metric, double val
   if (exemplar != nullptr && exemplar->timestamp) {
     out += " # ";
     if (exemplar->labels.empty()) out += "{}";
-    AppendSeries("", exemplar->labels, "", 0, FloatStyle::kPlain, out);
+    AppendSeries("", exemplar->labels, FloatStyle::kPlain, out);
     out += ' ';
     AppendFloat(exemplar->value, out);
     out += ' ';
@@ -224,9 +231,11 @@ Status WriteOpenMetrics(const MetricFamily& family, std::string& out,
       type = "gauge";  // The suffix is obligatory for infos.
     }
   }
-  AppendHeader(family, base, type, out);
+  if (!options.continued) AppendHeader(family, base, type, out);
   SampleWriter writer(base, family.name, options, out);
-  for (const Metric& metric : family.metrics) {
+  for (size_t i = 0; i < family.metrics.size(); ++i) {
+    PrefetchLabels(family.metrics, i);
+    const Metric& metric = family.metrics[i];
     if (Status status = CheckValue(family, family.name, metric); !status.ok()) return status;
     if (Status status = writer.Write(metric); !status.ok()) return status;
   }

@@ -52,6 +52,8 @@ struct Registration::State {
   Status Add(std::shared_ptr<Collector> collector, std::shared_ptr<detail::FamilyCore> family,
              const Entry** existing);
   bool Remove(const Collector* collector);
+  // Who is to be asked.
+  std::vector<Entry> Sources() const;
 
   struct Dimension {
     std::string key;
@@ -212,25 +214,68 @@ Result<std::shared_ptr<detail::FamilyCore>> Registry::RegisterFamily(
   return status;
 }
 
-GatherResult Registry::Gather() const {
-  std::vector<std::shared_ptr<Collector>> collectors;
-  std::vector<bool> trusted;
-  {
-    const std::lock_guard lock(state_->mutex);
-    for (const Entry& entry : state_->entries) {
-      collectors.push_back(entry.collector);
-      trusted.push_back(entry.family != nullptr);
-    }
-  }
-  // Outside of the lock: collectors may be slow.
+std::vector<std::string> Gatherable::GatherInto(const TakeFamily& take) const {
+  GatherResult result = Gather();
+  for (const MetricFamily& family : result.families) take(family);
+  return std::move(result.errors);
+}
+
+namespace {
+
+// Outside of the registry's lock: collectors may be slow.
+Gatherer::Page GatherPage(const std::vector<Entry>& entries) {
   Gatherer gatherer;
   std::vector<MetricFamily> families;
-  for (size_t i = 0; i < collectors.size(); ++i) {
+  for (const Entry& entry : entries) {
+    if (entry.family != nullptr) {
+      gatherer.Add(entry.family);
+      continue;
+    }
     families.clear();
-    collectors[i]->Collect(families);
-    for (MetricFamily& family : families) gatherer.Add(std::move(family), trusted[i]);
+    entry.collector->Collect(families);
+    for (MetricFamily& family : families) gatherer.Add(std::move(family), false);
   }
   return std::move(gatherer).Finish();
+}
+
+}  // namespace
+
+std::vector<Entry> Registration::State::Sources() const {
+  const std::lock_guard lock(mutex);
+  std::vector<Entry> sources;
+  sources.reserve(entries.size());
+  for (const Entry& entry : entries) sources.push_back({entry.collector, entry.family, {}, {}});
+  return sources;
+}
+
+std::vector<std::string> Registry::GatherInto(const TakeFamily& take) const {
+  Gatherer::Page page = GatherPage(state_->Sources());
+  for (Gatherer::Item& item : page.items) {
+    if (item.unread == nullptr) {
+      take(item.family);
+      continue;
+    }
+    for (detail::FamilyCore::Cursor cursor; !cursor.done;) {
+      item.family.metrics.clear();
+      item.unread->CollectSome(cursor, item.family.metrics);
+      if (!item.family.metrics.empty()) take(item.family);
+    }
+  }
+  return std::move(page.errors);
+}
+
+GatherResult Registry::Gather() const {
+  Gatherer::Page page = GatherPage(state_->Sources());
+  GatherResult result{{}, std::move(page.errors)};
+  for (Gatherer::Item& item : page.items) {
+    if (item.unread != nullptr) {
+      for (detail::FamilyCore::Cursor cursor; !cursor.done;) {
+        item.unread->CollectSome(cursor, item.family.metrics);
+      }
+    }
+    if (!item.family.metrics.empty()) result.families.push_back(std::move(item.family));
+  }
+  return result;
 }
 
 GatherResult Gatherers::Gather() const {
@@ -263,8 +308,10 @@ GatherResult Gatherers::Gather() const {
       gatherer.Add(std::move(family), true);
     }
   }
-  GatherResult joined = std::move(gatherer).Finish();
-  errors.insert(errors.end(), joined.errors.begin(), joined.errors.end());
+  Gatherer::Page page = std::move(gatherer).Finish();
+  errors.insert(errors.end(), page.errors.begin(), page.errors.end());
+  GatherResult joined;
+  for (Gatherer::Item& item : page.items) joined.families.push_back(std::move(item.family));
   joined.errors = std::move(errors);
   return joined;
 }

@@ -3,15 +3,16 @@
 namespace narthex::client {
 
 void AppendEscaped(std::string_view text, QuoteEscape quotes, std::string& out) {
-  const std::string_view special = quotes == QuoteEscape::kYes ? "\\\n\"" : "\\\n";
-  for (size_t at = 0;;) {
-    const size_t next = text.find_first_of(special, at);
-    out += text.substr(at, next - at);
-    if (next == std::string_view::npos) return;
+  size_t copied = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c != '\\' && c != '\n' && (c != '"' || quotes == QuoteEscape::kNo)) continue;
+    out.append(text, copied, at - copied);
     out += '\\';
-    out += text[next] == '\n' ? 'n' : text[next];
-    at = next + 1;
+    out += c == '\n' ? 'n' : c;
+    copied = at + 1;
   }
+  out.append(text, copied, std::string_view::npos);
 }
 
 void AppendName(std::string_view name, std::string& out) {
@@ -32,24 +33,37 @@ void AppendComment(std::string_view keyword, std::string_view name, std::string&
   out += ' ';
 }
 
-void AppendSeries(std::string_view name, const LabelSet& labels, std::string_view extra,
-                  double extra_value, FloatStyle style, std::string& out) {
-  char separator = '{';
-  if (!name.empty()) {
-    if (IsValidLegacyMetricName(name)) {
-      out += name;
-    } else {
-      out += '{';
-      AppendName(name, out);
-      separator = ',';
-    }
-  }
-  for (const LabelPair& label : labels) {
-    out += separator;
-    AppendName(label.name, out);
+void AppendLabels(const LabelPair* begin, const LabelPair* end, std::string& out) {
+  for (const LabelPair* label = begin; label != end; ++label) {
+    if (label != begin) out += ',';
+    AppendName(label->name, out);
     out += "=\"";
-    AppendEscaped(label.value, QuoteEscape::kYes, out);
+    AppendEscaped(label->value, QuoteEscape::kYes, out);
     out += '"';
+  }
+}
+
+SeriesName::SeriesName(std::string_view name) {
+  if (name.empty() || IsValidLegacyMetricName(name)) {
+    text_ = name;
+  } else {
+    text_ = '{';
+    AppendName(name, text_);
+    separator_ = ',';
+  }
+}
+
+void SeriesName::Append(const LabelSet& labels, std::string_view extra, double extra_value,
+                        FloatStyle style, std::string& out) const {
+  out += text_;
+  char separator = separator_;
+  if (!labels.empty()) {
+    out += separator;
+    if (const std::string_view ready = labels.text(); !ready.empty()) {
+      out += ready;
+    } else {
+      AppendLabels(labels.begin(), labels.end(), out);
+    }
     separator = ',';
   }
   if (!extra.empty()) {
@@ -65,6 +79,19 @@ void AppendSeries(std::string_view name, const LabelSet& labels, std::string_vie
     separator = ',';
   }
   if (separator == ',') out += '}';
+}
+
+void AppendSeries(std::string_view name, const LabelSet& labels, FloatStyle style,
+                  std::string& out) {
+  SeriesName(name).Append(labels, {}, 0, style, out);
+}
+
+void PrefetchLabels(const std::vector<Metric>& metrics, size_t at) {
+  constexpr size_t kAhead = 8;
+  if (at + kAhead >= metrics.size()) return;
+  const char* const soon = static_cast<const char*>(metrics[at + kAhead].labels.address());
+  __builtin_prefetch(soon);
+  __builtin_prefetch(soon + 64);
 }
 
 Status CheckValue(const MetricFamily& family, std::string_view shown_name, const Metric& metric) {

@@ -18,9 +18,25 @@ void AppendEscaped(std::string_view text, QuoteEscape quotes, std::string& out);
 void AppendName(std::string_view name, std::string& out);
 // `# KEYWORD name ` with the space.
 void AppendComment(std::string_view keyword, std::string_view name, std::string& out);
-// name{labels} or {"name",labels}; `extra` is `le` or `quantile`, or empty.
-void AppendSeries(std::string_view name, const LabelSet& labels, std::string_view extra,
-                  double extra_value, FloatStyle style, std::string& out);
+// a="b",c="d"
+void AppendLabels(const LabelPair* begin, const LabelPair* end, std::string& out);
+// A name that many series have, looked at once: name{labels} or {"name",labels}.
+class SeriesName {
+ public:
+  explicit SeriesName(std::string_view name);
+  // `extra` is `le` or `quantile`, or empty.
+  void Append(const LabelSet& labels, std::string_view extra, double extra_value, FloatStyle style,
+              std::string& out) const;
+
+ private:
+  std::string text_;
+  char separator_ = '{';
+};
+// One series of a name.
+void AppendSeries(std::string_view name, const LabelSet& labels, FloatStyle style,
+                  std::string& out);
+// While metrics[at] is written: has the labels of one further on fetched from memory.
+void PrefetchLabels(const std::vector<Metric>& metrics, size_t at);
 
 // `expected counter in metric <name> <metric>` when the value is not of the family's type.
 Status CheckValue(const MetricFamily& family, std::string_view shown_name, const Metric& metric);

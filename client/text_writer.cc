@@ -24,24 +24,29 @@ std::string_view TypeWord(MetricType type) {
   return "";
 }
 
-// Writes the samples of one metric; `series` is scratch for the names with suffixes.
+// Writes the samples of one family.
 class SampleWriter {
  public:
-  SampleWriter(const MetricFamily& family, std::string& out) : family_(family), out_(out) {}
+  SampleWriter(const MetricFamily& family, std::string& out)
+      : plain_(family.name),
+        bucket_(family.name + "_bucket"),
+        sum_(family.name + "_sum"),
+        count_(family.name + "_count"),
+        out_(out) {}
 
   void Write(const Metric& metric) {
     metric_ = &metric;
     if (const auto* counter = std::get_if<CounterValue>(&metric.value)) {
-      Sample("", counter->value);
+      Sample(plain_, counter->value);
     } else if (const auto* gauge = std::get_if<GaugeValue>(&metric.value)) {
-      Sample("", gauge->value);
+      Sample(plain_, gauge->value);
     } else if (const auto* untyped = std::get_if<UntypedValue>(&metric.value)) {
-      Sample("", untyped->value);
+      Sample(plain_, untyped->value);
     } else if (const auto* s = std::get_if<std::shared_ptr<const SummaryValue>>(&metric.value)) {
       const SummaryValue& summary = **s;
-      for (const Quantile& q : summary.quantiles) Sample("", q.value, "quantile", q.quantile);
-      Sample("_sum", summary.sample_sum);
-      Sample("_count", static_cast<double>(summary.sample_count));
+      for (const Quantile& q : summary.quantiles) Sample(plain_, q.value, "quantile", q.quantile);
+      Sample(sum_, summary.sample_sum);
+      Sample(count_, static_cast<double>(summary.sample_count));
     } else if (const auto* h = std::get_if<std::shared_ptr<const HistogramValue>>(&metric.value)) {
       WriteHistogram(**h);
     }
@@ -56,19 +61,18 @@ class SampleWriter {
     const double count = Count(histogram.sample_count_float, histogram.sample_count);
     bool infinity_seen = false;
     for (const Bucket& bucket : histogram.buckets) {
-      Sample("_bucket", Count(bucket.cumulative_count_float, bucket.cumulative_count), "le",
+      Sample(bucket_, Count(bucket.cumulative_count_float, bucket.cumulative_count), "le",
              bucket.upper_bound);
       infinity_seen |= bucket.upper_bound == std::numeric_limits<double>::infinity();
     }
-    if (!infinity_seen) Sample("_bucket", count, "le", std::numeric_limits<double>::infinity());
-    Sample("_sum", histogram.sample_sum);
-    Sample("_count", count);
+    if (!infinity_seen) Sample(bucket_, count, "le", std::numeric_limits<double>::infinity());
+    Sample(sum_, histogram.sample_sum);
+    Sample(count_, count);
   }
 
-  void Sample(std::string_view suffix, double value, std::string_view extra = {},
+  void Sample(const SeriesName& name, double value, std::string_view extra = {},
               double extra_value = 0) {
-    name_.assign(family_.name).append(suffix);
-    AppendSeries(name_, metric_->labels, extra, extra_value, FloatStyle::kPlain, out_);
+    name.Append(metric_->labels, extra, extra_value, FloatStyle::kPlain, out_);
     out_ += ' ';
     AppendFloat(value, out_);
     if (metric_->timestamp_ms) {
@@ -79,15 +83,17 @@ class SampleWriter {
     out_ += '\n';
   }
 
-  const MetricFamily& family_;
+  const SeriesName plain_;
+  const SeriesName bucket_;
+  const SeriesName sum_;
+  const SeriesName count_;
   std::string& out_;
   const Metric* metric_ = nullptr;
-  std::string name_;
 };
 
 }  // namespace
 
-Status WriteText(const MetricFamily& family, std::string& out) {
+Status WriteText(const MetricFamily& family, std::string& out, const EncodeOptions& options) {
   if (family.metrics.empty()) {
     std::string message = "MetricFamily has no metrics: ";
     WriteProtobufCompact(family, message);
@@ -95,16 +101,20 @@ Status WriteText(const MetricFamily& family, std::string& out) {
     return {StatusCode::kInvalid, std::move(message)};
   }
   if (family.name.empty()) return NoName(family);
-  if (family.help) {
-    AppendComment("HELP", family.name, out);
-    AppendEscaped(*family.help, QuoteEscape::kNo, out);
+  if (!options.continued) {
+    if (family.help) {
+      AppendComment("HELP", family.name, out);
+      AppendEscaped(*family.help, QuoteEscape::kNo, out);
+      out += '\n';
+    }
+    AppendComment("TYPE", family.name, out);
+    out += TypeWord(family.type);
     out += '\n';
   }
-  AppendComment("TYPE", family.name, out);
-  out += TypeWord(family.type);
-  out += '\n';
   SampleWriter writer(family, out);
-  for (const Metric& metric : family.metrics) {
+  for (size_t i = 0; i < family.metrics.size(); ++i) {
+    PrefetchLabels(family.metrics, i);
+    const Metric& metric = family.metrics[i];
     if (Status status = CheckValue(family, family.name, metric); !status.ok()) return status;
     writer.Write(metric);
   }

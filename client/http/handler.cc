@@ -61,30 +61,21 @@ HttpResponse MetricsHandler::Impl::Answer(std::string_view accept,
                                           std::string_view accept_encoding) {
   const Format format =
       Negotiate(accept, options.open_metrics ? OpenMetricsFormats() : DefaultFormats());
-  GatherResult gathered = source.Gather();
-  std::vector<std::string> errors = std::move(gathered.errors);
-  if (!errors.empty() && options.self_metrics != nullptr) failures.WithLabels({"gathering"}).Inc();
-  std::string body;
-  size_t shown = 0;
-  const EncodeOptions encode{options.created_lines};
-  for (const MetricFamily& family : gathered.families) {
-    const size_t begin = body.size();
-    if (Status status = Encode(family, format, body, encode); status.ok()) {
-      ++shown;
-    } else {
-      body.resize(begin);  // Half a family would make the page unreadable.
-      errors.push_back(status.message());
-      if (options.self_metrics != nullptr) failures.WithLabels({"encoding"}).Inc();
-    }
+  EncodedPage page = EncodePage(source, format, EncodeOptions{options.created_lines});
+  if (options.self_metrics != nullptr) {
+    if (!page.gathering_errors.empty()) failures.WithLabels({"gathering"}).Inc();
+    failures.WithLabels({"encoding"}).Inc(static_cast<double>(page.encoding_errors.size()));
   }
+  std::vector<std::string> errors = std::move(page.gathering_errors);
+  errors.insert(errors.end(), page.encoding_errors.begin(), page.encoding_errors.end());
+  std::string body = std::move(page.body);
   if (!errors.empty()) {
     const std::string joined = Join(errors);
     if (options.log) options.log(joined);
-    if (options.on_error == HandlerOptions::OnError::kFail || shown == 0) {
+    if (options.on_error == HandlerOptions::OnError::kFail || page.family_count == 0) {
       return Plain(500, "An error has occurred while serving metrics:\n\n" + joined + "\n");
     }
   }
-  Finish(format, body);
   HttpResponse response{200, {{"Content-Type", format.ContentType()}}, {}};
   response.headers.push_back({"Vary", "Accept, Accept-Encoding"});
   if (options.gzip && PrefersGzip(accept_encoding)) {

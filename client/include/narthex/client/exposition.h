@@ -48,6 +48,8 @@ Format Negotiate(std::string_view accept, const std::vector<FormatType>& offered
 
 struct EncodeOptions {
   bool created_lines = false;  // OpenMetrics 1.0: `_created` samples.
+  // More series of the family that was encoded last: no comments. Text formats only.
+  bool continued = false;
 };
 
 // Appends one family to `out`. On an error `out` may have part of the family.
@@ -57,7 +59,7 @@ Status Encode(const MetricFamily& family, const Format& format, std::string& out
 void Finish(const Format& format, std::string& out);
 
 // The pieces that Encode() chooses from; names must be escaped already.
-Status WriteText(const MetricFamily& family, std::string& out);
+Status WriteText(const MetricFamily& family, std::string& out, const EncodeOptions& options = {});
 Status WriteOpenMetrics(const MetricFamily& family, std::string& out,
                         const EncodeOptions& options = {});
 Status WriteOpenMetrics2(const MetricFamily& family, std::string& out);
@@ -74,6 +76,17 @@ MetricFamily EscapeFamily(const MetricFamily& family, EscapingScheme scheme);
 void AppendFloat(double v, std::string& out);
 // The same with `.0` on whole numbers, as OpenMetrics has it.
 void AppendOpenMetricsFloat(double v, std::string& out);
+
+// Everything a source has, in one format.
+struct EncodedPage {
+  std::string body;
+  size_t family_count = 0;
+  // What had to be left out: of gathering, and of the writers.
+  std::vector<std::string> gathering_errors;
+  std::vector<std::string> encoding_errors;
+};
+EncodedPage EncodePage(const Gatherable& source, const Format& format,
+                       const EncodeOptions& options = {});
 
 struct ScrapeResponse {
   std::string content_type;

@@ -59,6 +59,10 @@ class Gatherable {
   virtual ~Gatherable() = default;
   // Any thread.
   virtual GatherResult Gather() const = 0;
+  // The same, handed over in pieces, which needs less memory; gives the errors. A large family
+  // comes in several pieces of the same name, one after the other.
+  using TakeFamily = std::function<void(const MetricFamily& piece)>;
+  virtual std::vector<std::string> GatherInto(const TakeFamily& take) const;
 };
 
 class Registry final : public Gatherable {
@@ -80,6 +84,7 @@ class Registry final : public Gatherable {
   bool Unregister(const Collector* collector);
 
   GatherResult Gather() const override;
+  std::vector<std::string> GatherInto(const TakeFamily& take) const override;
 
   // For the metrics: registers `family`, or gives the equal one that is there already.
   Result<std::shared_ptr<detail::FamilyCore>> RegisterFamily(

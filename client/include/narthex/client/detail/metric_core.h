@@ -46,6 +46,19 @@ class FamilyCore final : public Collector {
   void Describe(std::vector<Description>& out) const override;
   void Collect(std::vector<MetricFamily>& out) override;
 
+  // The same in pieces. A cursor begins at the start.
+  struct Cursor {
+    LabelSet last;
+    uint64_t version = 0;
+    size_t next = 0;
+    bool done = false;
+  };
+  // Name, help, type and unit.
+  MetricFamily Header() const;
+  // Appends some of the series that follow. A child that comes or goes meanwhile may or may not be
+  // among them; the others come once each, in order.
+  void CollectSome(Cursor& cursor, std::vector<Metric>& out);
+
  private:
   struct Children;
 
