@@ -192,9 +192,6 @@ await check('explain shows what each node does', async (page) => {
       [await row.elementHandle(), numbers.source],
     );
   }
-  // Of a query that fails each part is asked for by itself.
-  await open(page, `query?g0.expr=${encodeURIComponent(`${metric} + on() {__name__=~".+"}`)}&g0.tab=explain`);
-  await page.getByRole('button', { name: new RegExp(`^${metric}`) }).getByText('series').waitFor();
 });
 
 await check('format button', async (page) => {
