@@ -1,22 +1,42 @@
 // Joins the engines' small HTTP interfaces to the one HTTP client.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include "config/http_client_config.h"
 #include "discovery/http/fetch.h"
-#include "net/event_loop.h"
 #include "net/http_client.h"
+#include "net/reactor.h"
 #include "notifier/notifier.h"
 #include "scrape/fetcher.h"
 
 namespace narthex::apps {
 
-// The client's view of a configuration block. Files of header values and user names are read here,
-// once; passwords and tokens at each request.
+// The client's view of a configuration block. Errors are upstream's on making a client.
 Result<std::shared_ptr<const net::HttpClientOptions>> ToClientOptions(
     const HttpClientConfig& config);
+
+// Blocks that were seen before: a token that one request fetched serves the others of its block.
+// Threads: any.
+class ClientOptionsCache {
+ public:
+  using Options = std::shared_ptr<const net::HttpClientOptions>;
+  // By the block's address, for as long as the block lives. `make` is asked the first time.
+  Result<Options> Get(const std::shared_ptr<const void>& block,
+                      const std::function<Result<Options>()>& make);
+
+ private:
+  struct Entry {
+    std::weak_ptr<const void> block;
+    Options options;
+  };
+  std::mutex mutex_;
+  std::unordered_map<const void*, Entry> entries_;
+};
 
 // HTTP for service discovery.
 class DiscoveryFetcher : public HttpFetcher {
@@ -27,6 +47,7 @@ class DiscoveryFetcher : public HttpFetcher {
 
  private:
   net::HttpClient& client_;
+  ClientOptionsCache options_;
 };
 
 // HTTP and timers for scraping.
@@ -43,16 +64,17 @@ class ScrapeFetcher : public scrape::Fetcher {
   net::HttpClient& client_;
 };
 
-class LoopTimers : public scrape::TimerService {
+// Timers on the thread that sends what they call for.
+class ReactorTimers : public scrape::TimerService {
  public:
-  explicit LoopTimers(net::EventLoop& loop) : loop_(loop) {}
+  explicit ReactorTimers(net::Reactor& reactor) : reactor_(reactor) {}
   TimerId RunAfter(int64_t delay_nanos, std::function<void()> function) override {
-    return loop_.RunAfter(delay_nanos, std::move(function));
+    return reactor_.RunAfter(delay_nanos, std::move(function));
   }
-  bool Cancel(TimerId id) override { return loop_.Cancel(id); }
+  bool Cancel(TimerId id) override { return reactor_.Cancel(id); }
 
  private:
-  net::EventLoop& loop_;
+  net::Reactor& reactor_;
 };
 
 // HTTP for the notifier.

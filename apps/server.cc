@@ -30,6 +30,9 @@ constexpr int64_t kRuleThreadsMax = 64;
 // Beyond those that evaluate queries: label and series requests are quick, but must not wait.
 constexpr size_t kSpareQueryThreads = 2;
 constexpr size_t kQueryThreadsMax = 32;
+// Larger pages are read by the pool; these take less than a millisecond.
+constexpr size_t kInlinePageBytesMax = 512 << 10;
+constexpr size_t kScrapeConnectionsMax = 20'000;  // Kept between scrapes; upstream's number.
 constexpr int64_t kStopGraceNanos = 5 * kNanosPerSecond;
 constexpr int64_t kDefaultRetentionNanos = 15 * ServerOptions::kDay;
 
@@ -50,8 +53,9 @@ Server::Server(ServerOptions& options, const FlagSet& flags, Features features)
       notifications_(
           static_cast<size_t>(std::max<int64_t>(options.notification_subscribers_max, 0))),
       replay_(std::make_shared<tsdb::WalReplayProgress>()),
-      timers_(loop_),
-      scrape_fetcher_(http_client_),
+      scrape_client_(kScrapeConnectionsMax),
+      timers_(scrape_client_.reactor()),
+      scrape_fetcher_(scrape_client_),
       discovery_fetcher_(http_client_),
       work_pool_("work", ProcessorCount()),
       rule_pool_("rules", kRuleThreads),
@@ -300,6 +304,7 @@ Status Server::StartEngines(const Config& config) {
   environment.fetcher = &scrape_fetcher_;
   environment.timers = &timers_;
   environment.pool = &work_pool_;
+  environment.inline_bytes_max = kInlinePageBytesMax;
   environment.clock = &Clock::System();
   environment.files = &FileSystem::Posix();
   environment.observer = &metrics_.scrape_observer();

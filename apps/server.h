@@ -90,8 +90,9 @@ class Server {
   web::Notifications notifications_;
   std::shared_ptr<tsdb::WalReplayProgress> replay_;
   net::EventLoop loop_;
-  LoopTimers timers_;
-  net::HttpClient http_client_;
+  net::HttpClient http_client_;    // Discovery and notifications.
+  net::HttpClient scrape_client_;  // Alone: small pages are read on its thread.
+  ReactorTimers timers_;
   ScrapeFetcher scrape_fetcher_;
   DiscoveryFetcher discovery_fetcher_;
   std::unique_ptr<DnsResolver> dns_;

@@ -5,8 +5,6 @@
 #include <crypt.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
 #include <atomic>
 #include <filesystem>
@@ -14,6 +12,7 @@
 
 #include "net/crypto.h"
 #include "net/http_client.h"
+#include "net/tls_for_test.h"
 #include "util/file.h"
 
 namespace narthex::apps {
@@ -21,60 +20,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-struct Identity {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* certificate = X509_new();
-  Identity() = default;
-  Identity(const Identity&) = delete;
-  ~Identity() {
-    EVP_PKEY_free(key);
-    X509_free(certificate);
-  }
+using Identity = net::IdentityForTest;
 
-  template <typename Write>
-  static std::string Pem(const Write& write) {
-    BIO* bio = BIO_new(BIO_s_mem());
-    write(bio);
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(bio, &data);
-    std::string text(data, static_cast<size_t>(size));
-    BIO_free(bio);
-    return text;
-  }
-  std::string CertificatePem() const {
-    return Pem([&](BIO* bio) { PEM_write_bio_X509(bio, certificate); });
-  }
-  std::string KeyPem() const {
-    return Pem([&](BIO* bio) {
-      PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-    });
-  }
-};
-
-// `issuer` null: signed by itself, an authority.
 std::unique_ptr<Identity> MakeIdentity(const std::string& name, const std::string& sans,
                                        const Identity* issuer) {
-  static long serial = 0;
-  auto made = std::make_unique<Identity>();
-  X509* x = made->certificate;
-  X509_set_version(x, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial);
-  X509_gmtime_adj(X509_getm_notBefore(x), -60);
-  X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
-  X509* parent = issuer == nullptr ? x : issuer->certificate;
-  X509_set_issuer_name(x, X509_get_subject_name(parent));
-  X509_set_pubkey(x, made->key);
-  const auto extend = [&](int nid, const std::string& value) {
-    X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str());
-    X509_add_ext(x, extension, -1);
-    X509_EXTENSION_free(extension);
-  };
-  if (issuer == nullptr) extend(NID_basic_constraints, "critical,CA:TRUE");
-  if (!sans.empty()) extend(NID_subject_alt_name, sans);
-  X509_sign(x, issuer == nullptr ? made->key : issuer->key, EVP_sha256());
-  return made;
+  return net::MakeIdentityForTest(name, sans, issuer);
 }
 
 std::string Hash(const std::string& password, const std::string& prefix = "$2b$04$") {

@@ -341,8 +341,6 @@ std::vector<std::string> InactiveSections(const Config& config,
     add_mechanisms(job.service_discovery, "job " + GoQuote(job.job_name));
   }
   for (size_t i = 0; i < config.alerting.alertmanagers.size(); ++i) {
-    add_if(config.alerting.alertmanagers[i].sigv4.has_value(),
-           fmt::format("sigv4 (alertmanagers[{}])", i));
     add_mechanisms(config.alerting.alertmanagers[i].service_discovery,
                    fmt::format("alertmanagers[{}]", i));
   }

@@ -113,7 +113,7 @@ Result<std::string> RsaSign(std::string_view private_key_pem, std::string_view h
   ERR_clear_error();
   if (key == nullptr || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) {
     return Status(ErrorCode::kInvalidInput,
-                  "private key should be a PEM or plain PKCS1 or PKCS8; parse error");
+                  "invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key");
   }
   const EVP_MD* digest = EVP_get_digestbyname(std::string(hash).c_str());
   size_t size = 0;

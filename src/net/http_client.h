@@ -1,5 +1,11 @@
-// An HTTP client for scraping, discovery, notifications: libcurl's multi interface on a thread of
-// its own. Connections are kept and reused.
+// An HTTP client for scraping, discovery and notifications, on a reactor's thread of its own.
+//
+//   Fetch ─▶ credentials, headers ─▶ a transport: one exchange ─▶ answer ─▶ callback
+//              ▲  files read anew                                  │
+//              └──────────── redirect, up to ten times ────────────┘
+//
+// Connections are kept and reused. Every redirect is an exchange of its own, so that it is signed
+// anew and, from the first that leaves the host on, carries no credentials.
 //
 // Threads: Fetch from any; callbacks run on the client's thread and must not block.
 #pragma once
@@ -12,23 +18,48 @@
 #include <utility>
 #include <vector>
 
+#include "net/aws_signer.h"
 #include "net/http_server.h"
+#include "net/proxy.h"
 #include "util/status.h"
 
 namespace narthex::net {
 
-// How to connect and who to be. Shared by all requests of a scrape pool.
+struct HttpClientRequest;
+class HttpClient;
+class Reactor;
+
+// Finds what proves who asks where that takes more than reading a file: OAuth2 tokens, AWS
+// signatures. One serves many requests at once.
+class RequestAuthorizer {
+ public:
+  virtual ~RequestAuthorizer() = default;
+  // The header fields to add. `client` is who will send `request`, which is as it will be sent and
+  // valid during the call only; `done` runs once, on any thread, perhaps from within.
+  virtual void Authorize(HttpClient& client, const HttpClientRequest& request,
+                         std::function<void(Result<HeaderFields>)> done) = 0;
+};
+
+// A header field of every request: a fixed value, or a file's.
+struct HeaderSource {
+  std::string name;
+  std::string value;
+  std::string file;
+};
+
+// How to connect and who to be. Shared by all requests of a scrape pool. All files are looked at
+// for each request, and read again when they have changed.
 struct HttpClientOptions {
   bool follow_redirects = true;
   bool enable_http2 = true;
-  // Basic: "user:password" when user is not empty. Otherwise `authorization` is the whole header
-  // value ("Bearer …"). Neither goes to another host by a redirect.
-  std::string basic_user;
-  std::string basic_password;
-  std::string basic_password_file;
+  // Who asks, the first of these that is set. None goes to another host by a redirect.
+  std::string basic_user, basic_user_file;
+  std::string basic_password, basic_password_file;
+  bool use_authorization = false;  // Even with empty credentials.
   std::string authorization_type = "Bearer";
   std::string authorization_credentials;
-  std::string authorization_credentials_file;  // Read anew for each request.
+  std::string authorization_credentials_file;
+  std::shared_ptr<RequestAuthorizer> authorizer;
   // TLS.
   std::string ca_file, ca_pem;
   std::string certificate_file, certificate_pem;
@@ -36,14 +67,13 @@ struct HttpClientOptions {
   std::string server_name;
   bool insecure_skip_verify = false;
   std::string tls_min_version, tls_max_version;  // "TLS10" … "TLS13"; empty: the default.
-  // Proxy.
-  std::string proxy_url;
-  std::string no_proxy;
-  bool proxy_from_environment = false;
+  ProxySettings proxy;
   std::vector<std::pair<std::string, std::string>> proxy_connect_headers;
-  // More header fields of every request.
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<HeaderSource> headers;
 };
+
+// Upstream looks at certificates when it makes a client: `unable to use specified CA cert FILE`, ….
+Status CheckTlsFiles(const HttpClientOptions& options);
 
 struct HttpClientRequest {
   std::string method = "GET";
@@ -80,14 +110,18 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
+  // On the client's own thread `done` may run before Fetch returns.
   RequestId Fetch(HttpClientRequest request, Callback done);
-  // The callback still runs, with kCanceled, unless the answer was already on its way.
+  // The callback still runs, with kCanceled, unless the answer was already on its way; never
+  // before Cancel returns.
   void Cancel(RequestId id);
   // Fetch and wait; for tools and tests.
   HttpClientResponse FetchSync(HttpClientRequest request);
   // Takes the memory of an answer's body back, for those to come: large bodies cost more to
   // allocate than to receive. A few are kept.
   void Recycle(std::string body);
+  // The thread that requests run on; what starts them may do so too.
+  Reactor& reactor();
 
  private:
   struct Impl;

@@ -104,14 +104,13 @@ std::string AlertsJson(const std::vector<Alert>& alerts) {
 // The queue of one Alertmanager and the request that drains it. Callbacks hold it alive.
 class Notifier::SendLoop : public std::enable_shared_from_this<SendLoop> {
  public:
-  SendLoop(const Notifier& owner, std::string url, std::shared_ptr<const HttpClientConfig> client,
-           int64_t timeout_nanos)
+  SendLoop(const Notifier& owner, std::string url,
+           std::shared_ptr<const AlertmanagerConfig> section)
       : options_(owner.options_),
         post_(owner.post_),
         observe_latency_(owner.observe_latency),
         url_(std::move(url)),
-        client_(std::move(client)),
-        timeout_nanos_(timeout_nanos) {}
+        section_(std::move(section)) {}
 
   const std::string& url() const { return url_; }
 
@@ -180,7 +179,7 @@ class Notifier::SendLoop : public std::enable_shared_from_this<SendLoop> {
     }
     const int64_t started = MonotonicNanos();
     const size_t count = batch.size();
-    post_({url_, AlertsJson(batch), timeout_nanos_, client_},
+    post_({url_, AlertsJson(batch), section_->timeout.nanos, section_},
           [self = shared_from_this(), count, started](const Status& status) {
             self->Done(status, count, started);
           });
@@ -209,8 +208,7 @@ class Notifier::SendLoop : public std::enable_shared_from_this<SendLoop> {
   const Post post_;
   const std::function<void(const std::string&, double)> observe_latency_;
   const std::string url_;
-  const std::shared_ptr<const HttpClientConfig> client_;
-  const int64_t timeout_nanos_;
+  const std::shared_ptr<const AlertmanagerConfig> section_;
 
   mutable std::mutex mutex_;
   std::condition_variable idle_;
@@ -222,9 +220,8 @@ class Notifier::SendLoop : public std::enable_shared_from_this<SendLoop> {
 
 // One entry of alerting.alertmanagers.
 struct Notifier::Section {
-  AlertmanagerConfig config;
+  std::shared_ptr<const AlertmanagerConfig> config;
   std::string fingerprint;
-  std::shared_ptr<const HttpClientConfig> client;
   std::map<std::string, std::shared_ptr<SendLoop>> loops;  // By URL.
   std::vector<std::string> dropped_urls;
 };
@@ -258,9 +255,8 @@ void Notifier::ApplyConfig(const AlertingConfig& config, const Labels& external_
         continue;
       }
       auto section = std::make_shared<Section>();
-      section->config = alertmanager;
+      section->config = std::make_shared<const AlertmanagerConfig>(alertmanager);
       section->fingerprint = fingerprint;
-      section->client = std::make_shared<HttpClientConfig>(alertmanager.http_client);
       sections.push_back(std::move(section));
     }
     for (const auto& section : sections_) {
@@ -282,7 +278,7 @@ void Notifier::ApplyTargets(const TargetSets& sets) {
     std::map<std::string, std::shared_ptr<SendLoop>> loops;
     section.dropped_urls.clear();
     if (set != sets.end()) {
-      for (const AlertmanagerTarget& target : MakeTargets(section.config, set->second)) {
+      for (const AlertmanagerTarget& target : MakeTargets(*section.config, set->second)) {
         if (target.dropped) {
           section.dropped_urls.push_back(target.url);
           continue;
@@ -291,8 +287,7 @@ void Notifier::ApplyTargets(const TargetSets& sets) {
         const auto old = section.loops.find(target.url);
         loops[target.url] = old != section.loops.end()
                                 ? old->second
-                                : std::make_shared<SendLoop>(*this, target.url, section.client,
-                                                             section.config.timeout.nanos);
+                                : std::make_shared<SendLoop>(*this, target.url, section.config);
       }
     }
     for (const auto& [url, loop] : section.loops) {
@@ -332,9 +327,9 @@ void Notifier::Send(std::vector<Alert> alerts) {
     for (const auto& section : sections_) {
       if (section->loops.empty()) continue;
       const std::vector<Alert> own =
-          section->config.alert_relabel_configs.empty()
+          section->config->alert_relabel_configs.empty()
               ? common
-              : relabelled(common, section->config.alert_relabel_configs);
+              : relabelled(common, section->config->alert_relabel_configs);
       if (own.empty()) continue;
       for (const auto& [url, loop] : section->loops) deliveries.emplace_back(loop, own);
     }

@@ -42,7 +42,8 @@ struct PostRequest {
   std::string url;
   std::string body;  // JSON
   int64_t timeout_nanos = 0;
-  std::shared_ptr<const HttpClientConfig> client;
+  // How to connect and who to be; the same pointer for all requests of a section.
+  std::shared_ptr<const AlertmanagerConfig> section;
 };
 // Calls back once, from any thread. Ok: a 2xx answer.
 using Post = std::function<void(PostRequest request, std::function<void(Status)> done)>;

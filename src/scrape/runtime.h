@@ -32,6 +32,9 @@ struct ScrapeEnvironment {
   const Clock* clock = nullptr;        // Wall time.
   FileSystem* files = nullptr;         // Failure logs.
   ScrapeObserver* observer = nullptr;  // May be null.
+  // Answers up to this size are read on the fetcher's thread as long as it is idle enough: handing
+  // a small page over costs more than reading it.
+  size_t inline_bytes_max = 0;
 };
 
 struct ScrapeOptions {
@@ -89,6 +92,11 @@ class ScrapeRuntime {
   void Close();
   void Stop();
 
+  // Whether an answer of this size is read where it arrived, on the fetcher's one thread. Then
+  // EndInline tells when that began.
+  bool BeginInline(size_t bytes);
+  void EndInline(int64_t began_nanos);
+
   // Scratch memory for one task of the pool.
   std::unique_ptr<ScrapeScratch> TakeScratch();
   void GiveScratch(std::unique_ptr<ScrapeScratch> scratch);
@@ -101,6 +109,10 @@ class ScrapeRuntime {
   bool stopped_ = false;
   uint64_t permits_ = 0;
   std::vector<std::unique_ptr<ScrapeScratch>> scratches_;
+  // How much of the current window the fetcher's thread has spent on pages. Seldom touched by
+  // another, and then a lost update does no harm.
+  std::atomic<int64_t> window_begin_nanos_ = 0;
+  std::atomic<int64_t> window_spent_nanos_ = 0;
 };
 
 }  // namespace narthex::scrape

@@ -15,6 +15,8 @@ constexpr int kStatusOk = 200;
 // Bound of a body, packed or not, where body_size_limit sets none: no page is larger; bombs and
 // bodies without an end are.
 constexpr size_t kBodyBytesMax = size_t{512} << 20;
+// Of a packed page, roughly.
+constexpr size_t kUnpackedFactor = 12;
 // Tolerance of the schedule as a share of the interval.
 constexpr int64_t kToleranceShare = 100;
 // Stale markers wait for this part of the interval after the second missed tick.
@@ -167,6 +169,14 @@ void ScrapeLoop::BeginScrape() {
   }
   if (!interval_text.empty()) runtime_->observer().ObserveInterval(interval_text, since_last);
   const auto done = [self = shared_from_this(), permit](FetchResponse response) {
+    // A packed page counts as what it may become.
+    const size_t unpacks = response.content_encoding.empty() ? 1 : kUnpackedFactor;
+    if (self->runtime_->BeginInline(response.body.size() * unpacks)) {
+      const int64_t began = MonotonicNanos();
+      self->Process(std::move(response));
+      self->runtime_->EndInline(began);
+      return;
+    }
     auto shared = std::make_shared<FetchResponse>(std::move(response));
     self->runtime_->environment.pool->Submit(
         [self, permit, shared] { self->Process(std::move(*shared)); });
