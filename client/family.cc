@@ -292,6 +292,25 @@ std::shared_ptr<MetricCore> FamilyCore::MustChild(const std::string_view* values
   return *std::move(child);
 }
 
+Result<std::vector<std::string_view>> FamilyCore::ValuesInOrder(const Labels& labels) const {
+  const std::vector<std::string>& names = description_.variable_labels;
+  if (labels.size() != names.size()) {
+    return Status(StatusCode::kInvalid,
+                  "inconsistent label cardinality: expected " + std::to_string(names.size()) +
+                      " label values but got " + std::to_string(labels.size()));
+  }
+  std::vector<std::string_view> values;
+  for (const std::string& name : names) {
+    const auto it = std::find_if(labels.begin(), labels.end(),
+                                 [&](const LabelPair& label) { return label.name == name; });
+    if (it == labels.end()) {
+      return Status(StatusCode::kInvalid, "label name " + Quote(name) + " missing in label map");
+    }
+    values.push_back(it->value);
+  }
+  return values;
+}
+
 bool FamilyCore::Remove(const std::string_view* values, size_t count) {
   if (count != description_.variable_labels.size()) return false;
   const std::unique_lock lock(children_->mutex);

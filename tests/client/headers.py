@@ -12,6 +12,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "client/include"
 FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-pedantic"]
 
+# Mistakes that the compiler has to find.
+WRONG = '#include "narthex/client/typed_family.h"\n#include "narthex/client/counter.h"\n' \
+        '#include "narthex/client/histogram.h"\nusing namespace narthex::client;\n'
+MUST_NOT_COMPILE = [
+    ('StaticFamily<Counter, "a", "a"> f;', "two labels have the same name"),
+    ('StaticFamily<Counter, "__a"> f;', "do not begin with two underscores"),
+    ('StaticFamily<Histogram, "le"> f;', "are not free"),
+    ('void F(StaticFamily<Counter, "a"> f) { f("x", "y"); }', "no match for call"),
+]
+
 
 def main():
     headers = sorted(path.relative_to(INCLUDE).as_posix() for path in INCLUDE.rglob("*.h"))
@@ -39,6 +49,14 @@ def main():
                         capture_output=True, text=True)
                     if result.returncode != 0:
                         problems.append(f"{compiler} {standard} {order}:\n{result.stderr[:3000]}")
+        for body, want in MUST_NOT_COMPILE:
+            source = pathlib.Path(folder) / "wrong.cc"
+            source.write_text(WRONG + body)
+            runs += 1
+            result = subprocess.run([compilers[0], "-std=c++20", "-fsyntax-only", f"-I{INCLUDE}",
+                                     str(source)], capture_output=True, text=True)
+            if result.returncode == 0 or want not in result.stderr:
+                problems.append(f"{body}: should be refused with '{want}'\n{result.stderr[:2000]}")
     for problem in problems:
         print(problem)
     print(f"{len(headers)} headers, {runs} compilations, {len(problems)} problems")

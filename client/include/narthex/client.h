@@ -16,4 +16,6 @@
 #include "narthex/client/state_set.h"
 #include "narthex/client/summary.h"
 #include "narthex/client/text_reader.h"
+#include "narthex/client/textfile.h"
 #include "narthex/client/timer.h"
+#include "narthex/client/typed_family.h"

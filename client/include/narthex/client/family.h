@@ -59,6 +59,14 @@ class Family {
     return Wrap(*std::move(child));
   }
 
+  // The same by names, in any order. Fails unless exactly the family's labels are named.
+  Result<M> WithNamedLabels(const Labels& labels) const {
+    if (!core_) return Wrap(nullptr);
+    Result<std::vector<std::string_view>> values = core_->ValuesInOrder(labels);
+    if (!values.ok()) return values.status();
+    return TryWithLabels(*values);
+  }
+
   // False when there was no such series.
   bool Remove(std::initializer_list<std::string_view> values) const {
     return core_ && core_->Remove(values.begin(), values.size());

@@ -25,6 +25,11 @@ struct ProcessCollectorOptions {
 
 std::shared_ptr<Collector> MakeProcessCollector(ProcessCollectorOptions options = {});
 
+// What the program runs on: `cpp_info`, which names compiler, C++ standard, C library, kernel and
+// architecture, and the allocator's bytes `cpp_malloc_…_bytes`, in use, free, from the heap and
+// mapped.
+std::shared_ptr<Collector> MakePlatformCollector();
+
 // A gauge `<prefix>_build_info` that is 1 and says in its labels what was built.
 //   BuildInfo(registry, "myapp", {{"version", "1.2"}, {"revision", "abc"}});
 Gauge BuildInfo(Registry& registry, const std::string& prefix, Labels labels);

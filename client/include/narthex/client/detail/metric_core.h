@@ -35,6 +35,8 @@ class FamilyCore final : public Collector {
   Result<std::shared_ptr<MetricCore>> Child(const std::string_view* values, size_t count);
   // The same, but repairs UTF-8 and aborts on a wrong number of values.
   std::shared_ptr<MetricCore> MustChild(const std::string_view* values, size_t count);
+  // The values of these labels in the order of the label names. Views of `labels`.
+  Result<std::vector<std::string_view>> ValuesInOrder(const Labels& labels) const;
   bool Remove(const std::string_view* values, size_t count);
   size_t RemoveMatching(const Labels& labels);
   void Clear();
