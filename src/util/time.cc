@@ -104,6 +104,12 @@ int64_t MonotonicNanos() {
   return now.tv_sec * kNanosPerSecond + now.tv_nsec;
 }
 
+int64_t ThreadCpuNanos() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * kNanosPerSecond + now.tv_nsec;
+}
+
 Result<int64_t> ParseDuration(std::string_view text) {
   if (text == "0") return int64_t{0};
   if (text.empty()) return MakeError(ErrorCode::kInvalidInput, "empty duration string");

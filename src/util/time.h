@@ -35,6 +35,8 @@ class Clock {
 
 // Nanoseconds of the monotonic clock, for measuring spans.
 int64_t MonotonicNanos();
+// What the calling thread has used of a processor.
+int64_t ThreadCpuNanos();
 
 // model.ParseDuration: "1h30m", units ms s m h d w y in descending order, "0". Gives nanoseconds.
 // Errors in upstream's words: `empty duration string`, `not a valid duration string: "x"`,

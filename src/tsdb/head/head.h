@@ -56,6 +56,9 @@ struct HeadOptions {
   int64_t out_of_order_window_ms = 0;
   int64_t exemplars_max = 0;
   size_t replay_threads = 2;
+  // Truncation waits so long for readers of what it drops; those still open then get an error
+  // instead of samples. Upstream waits for ever, and the head grows.
+  int64_t reader_wait_max_ms = 10LL * 60 * 1000;
   // Start from a chunk snapshot if there is one; see WriteSnapshot.
   bool load_snapshot = false;
   FileSystem* file_system = nullptr;
@@ -101,6 +104,7 @@ struct HeadCounters {
   std::atomic<uint64_t> unknown_refs_exemplars{0}, unknown_refs_metadata{0};
   std::atomic<uint64_t> unknown_refs_tombstones{0}, unknown_refs_series{0};
   std::atomic<uint64_t> gc_count{0}, gc_nanos{0};
+  std::atomic<int64_t> gc_hold_nanos_max{0};  // The longest hold of the index lock, CPU time.
   std::atomic<uint64_t> wal_truncate_count{0}, wal_truncate_nanos{0};
   std::atomic<int64_t> replay_nanos{0};
 };
@@ -304,7 +308,15 @@ class Head {
   size_t RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_min_ms);
   // With index_mutex_ held exclusively.
   void RemoveIfDead(SlotId slot, uint16_t oldest_open, std::vector<uint64_t>* dead,
-                    HashMap<PairId, std::vector<uint64_t>>* dead_by_pair);
+                    std::vector<std::pair<PairId, uint64_t>>* dead_postings);
+  // Takes the references out of the lists of the pairs.
+  void RemovePostings(std::vector<std::pair<PairId, uint64_t>> dead);
+  // Calls `step` until it says that there is no more, under the index lock in short exclusive
+  // holds.
+  template <typename Step>
+  void InIndexHolds(Step&& step);
+  // Until no reader is left, or for so long that `expire` must tell them.
+  void WaitForReaders(const std::function<bool()>& any, const std::function<size_t()>& expire);
   std::vector<std::pair<int64_t, int64_t>> TombstonesOf(uint64_t ref) const;
 
   HeadOptions options_;

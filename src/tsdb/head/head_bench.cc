@@ -187,6 +187,9 @@ void BM_Churn(benchmark::State& state) {
     state.counters["append_gc_ms"] = ms(result.append_nanos_max[1]);
     state.counters["query_ms"] = ms(result.query_nanos_max[0]);
     state.counters["query_gc_ms"] = ms(result.query_nanos_max[1]);
+    state.counters["append_cpu_ms"] = ms(result.append_cpu_max);
+    state.counters["hold_cpu_ms"] = ms(result.hold_cpu_max);
+    state.counters["collect_cpu_ms"] = ms(result.collect_cpu_max);
     state.counters["collect_ms"] = ms(result.collect_nanos_max);
     for (size_t i = 0; i < result.series.size(); ++i) {
       std::printf("cut %zu: %zu series, %.1f MB slabs, %.1f MB symbols\n", i + 1, result.series[i],

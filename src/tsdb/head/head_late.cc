@@ -11,11 +11,7 @@
 #include "util/log.h"
 
 namespace narthex::tsdb {
-namespace {
-
-constexpr auto kReaderPoll = std::chrono::milliseconds(5);
-
-}  // namespace
+namespace {}  // namespace
 
 Result<std::vector<uint64_t>> Head::MapLateSamples(Slab& slab, uint16_t index, uint64_t ref) {
   OutOfOrderSeries& late = *slab.out_of_order.find(index)->second;
@@ -153,12 +149,15 @@ Status Head::RewriteLateLog() {
 }
 
 Status Head::TruncateLate(const LateSnapshot& snapshot) {
-  const std::lock_guard maintenance(maintenance_mutex_);
-  Status status;
   if (snapshot.last_chunk != 0) {
     // Readers that were opened before the blocks were listed still need the chunks.
     const uint64_t reader = isolation_.NextReader();
-    while (isolation_.HasReaderBefore(reader)) std::this_thread::sleep_for(kReaderPoll);
+    WaitForReaders([&] { return isolation_.HasReaderBefore(reader); },
+                   [&] { return isolation_.ExpireReadersBefore(reader); });
+  }
+  const std::lock_guard maintenance(maintenance_mutex_);
+  Status status;
+  if (snapshot.last_chunk != 0) {
     late_dropped_until_ = std::max(late_dropped_until_, snapshot.last_chunk);
     status = CollectGarbage();
   }

@@ -97,9 +97,22 @@ bool LatestIsFloatIn(const SeriesHot& hot, TimeRange range, const Isolation::Sna
          !snapshot.Hides(hot.commit_id);
 }
 
+// A reader that was waited for long enough gets an error instead of what is left.
+Status CheckNotExpired(const Isolation::Snapshot& snapshot) {
+  if (!snapshot.expired.load(std::memory_order_acquire)) return {};
+  return Status(ErrorCode::kTimeout,
+                "the query took so long that the head has let go of samples it asks for");
+}
+
 }  // namespace
 
 Status HeadSeriesReader::Read(SampleColumns* out) const {
+  Status status = ReadOpen(out);
+  NARTHEX_RETURN_IF_ERROR(CheckNotExpired(*view_.snapshot));
+  return status;
+}
+
+Status HeadSeriesReader::ReadOpen(SampleColumns* out) const {
   Head::SeriesCopy copy;
   if (!head_->CopySeries(slot_, ref_, view_.range, view_.in_order_from_ms, view_.snapshot, &copy)) {
     return {};
@@ -167,6 +180,8 @@ class HeadSeriesSet : public SeriesSet {
     if (labels_.size() > limit) labels_.resize(limit);
     loaded_ = std::min(loaded_, limit);
   }
+
+  Status status() const override { return CheckNotExpired(*view_.snapshot); }
 
   std::unique_ptr<Series> Next() override {
     for (;;) {

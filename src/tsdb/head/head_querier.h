@@ -73,6 +73,8 @@ class HeadSeriesReader {
   Status Read(storage::SampleColumns* out) const;
 
  private:
+  Status ReadOpen(storage::SampleColumns* out) const;
+
   const Head* head_;
   SlotId slot_;
   uint64_t ref_;

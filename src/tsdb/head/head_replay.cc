@@ -531,12 +531,14 @@ void Head::EvictReplayed(uint64_t ref) {
     });
   }
   std::vector<uint64_t> dead;
-  HashMap<PairId, std::vector<uint64_t>> dead_by_pair;
-  RemoveIfDead(slot, /*oldest_open=*/1, &dead, &dead_by_pair);
+  std::vector<std::pair<PairId, uint64_t>> dead_postings;
+  RemoveIfDead(slot, /*oldest_open=*/1, &dead, &dead_postings);
   // Late postings of the series may still wait; they must not outlive it.
   index_.MergeLatePostings();
-  for (auto& [pair, refs] : dead_by_pair) index_.RemovePostings(pair, refs);
-  index_.Sweep();
+  for (const auto& [pair, gone] : dead_postings) {
+    index_.RemovePostings(pair, std::span<const uint64_t>(&gone, 1));
+  }
+  index_.Sweep(SIZE_MAX);
   {
     const std::lock_guard tombstones_lock(tombstones_mutex_);
     tombstones_.erase(main_ref);

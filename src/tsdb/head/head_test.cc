@@ -462,6 +462,108 @@ TEST(HeadReplay, SeriesRecordsOfEveryShape) {
 }
 
 // The table of hashes against a plain set, with hashes that collide and crowd.
+// Truncation does not wait for ever; who was waited for gets an error, not half of the samples.
+TEST(HeadTruncate, TellsQueriesThatNeverEnd) {
+  HeadOptions options;
+  options.reader_wait_max_ms = 20;
+  Head head(options);
+  constexpr int64_t kHour = 3'600'000;
+  for (int64_t t = 0; t < 4; ++t) ASSERT_TRUE(AppendOne(head, t * kHour, 1).ok());
+  const auto old_reader = head.OpenQuerier({0, 2 * kHour});
+  const auto new_reader = head.OpenQuerier({2 * kHour, 4 * kHour});
+  const auto read = [&](storage::Querier& querier) -> Status {
+    auto set = querier.Select(storage::SeriesOrder::kAny, kAllHints, {});
+    if (!set.ok()) return set.status();
+    while (const auto series = (*set)->Next()) {
+      storage::SampleColumns columns;
+      NARTHEX_RETURN_IF_ERROR(series->Read(&columns));
+    }
+    return (*set)->status();
+  };
+  EXPECT_TRUE(read(*old_reader).ok());
+  const int64_t start = MonotonicNanos();
+  ASSERT_TRUE(head.TruncateMemory(2 * kHour).ok());
+  EXPECT_GE(MonotonicNanos() - start, 20 * kNanosPerMilli);
+  EXPECT_EQ(read(*old_reader).code(), ErrorCode::kTimeout);
+  EXPECT_TRUE(read(*new_reader).ok());
+  // Nobody waits for it again.
+  EXPECT_FALSE(head.isolation().HasReaderBelow(2 * kHour));
+}
+
+// A list that is shortened beside the lock while it is appended to.
+TEST(LabelIndex, ShortensLongLists) {
+  SlabPool pool;
+  LabelIndex index(&pool);
+  std::mt19937_64 random(7);
+  for (const uint64_t count : {2u, 3u, 1000u, 50'000u}) {
+    for (const uint64_t keep_one_of : {1u, 2u, 100u, 1'000'000u}) {
+      for (const uint64_t added : {0u, 1u, 2u, 300u}) {
+        SCOPED_TRACE(fmt::format("{} one of {} {}", count, keep_one_of, added));
+        const PairId pair = index.Intern("a", std::to_string(random()), kNoId);
+        std::vector<uint64_t> dead;
+        std::vector<uint64_t> want;
+        uint64_t ref = 0;
+        for (uint64_t i = 0; i < count; ++i) {
+          ref += 1 + random() % 300;
+          index.AddPosting(pair, ref);
+          (random() % keep_one_of == 0 ? want : dead).push_back(ref);
+        }
+        LabelIndex::ShorterList list = index.ReadList(pair);
+        for (uint64_t i = 0; i < added; ++i) {
+          ref += 1 + random() % 300;
+          index.AddPosting(pair, ref);
+          want.push_back(ref);
+        }
+        LabelIndex::Shorten(dead, &list);
+        index.ReplaceList(pair, list);
+        // It goes on growing.
+        index.AddPosting(pair, ref + 5);
+        want.push_back(ref + 5);
+        std::vector<uint64_t> got;
+        index.ReadPostings(pair, &got);
+        EXPECT_EQ(got, want);
+      }
+    }
+  }
+}
+
+// Pairs that go in any order, in parts, leave the others to be found.
+TEST(LabelIndex, ForgetsInParts) {
+  SlabPool pool;
+  LabelIndex index(&pool);
+  std::mt19937_64 random(7);
+  std::map<std::string, PairId> live;
+  uint64_t ref = 0;
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 500; ++i) {
+      const std::string value = std::to_string(random() % 100'000);
+      const PairId pair = index.Intern("n" + std::to_string(value.back() % 3), value, kNoId);
+      if (live.emplace(value, pair).second) index.AddPosting(pair, ++ref);
+    }
+    for (auto at = live.begin(); at != live.end();) {
+      if (random() % 3 == 0) {
+        ++at;
+        continue;
+      }
+      std::vector<uint64_t> refs;
+      index.ReadPostings(at->second, &refs);
+      index.RemovePostings(at->second, refs);
+      at = live.erase(at);
+    }
+    while (index.Sweep(100)) {
+    }
+    ASSERT_EQ(index.pair_count(), live.size());
+    size_t listed = 0;
+    index.ForEachName([&](NameId name, std::string_view) {
+      for (const PairId pair : index.PairsOf(name)) {
+        EXPECT_EQ(live[std::string(index.View(pair).value)], pair);
+        ++listed;
+      }
+    });
+    EXPECT_EQ(listed, live.size());
+  }
+}
+
 TEST(SeriesStore, FindsByHash) {
   SlabPool pool;
   LabelIndex index(&pool);

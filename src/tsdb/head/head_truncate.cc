@@ -14,10 +14,14 @@ namespace narthex::tsdb {
 namespace {
 
 constexpr auto kReaderPoll = std::chrono::milliseconds(5);
-// Series removed, and lists rewritten, per exclusive hold of the index lock: appends wait that
-// long.
-constexpr size_t kSeriesPerHold = 256;
-constexpr size_t kListsPerHold = 64;
+// Garbage collection holds the index lock so long, and then leaves it alone for a moment: appends
+// of new series and queries wait for one hold. Without the gap the same thread gets the lock again
+// before those who wait for it have woken up, for as long as the collection takes.
+constexpr int64_t kHoldNanos = 1'000'000;
+constexpr auto kGapBetweenHolds = std::chrono::microseconds(100);
+constexpr size_t kPairsPerStep = 64;
+// Longer lists are rewritten beside the lock.
+constexpr uint32_t kListBesideLock = 16'384;
 
 }  // namespace
 
@@ -93,14 +97,19 @@ Status Head::MapFullChunksLocked() {
 }
 
 Status Head::TruncateMemory(int64_t mint_ms) {
-  const std::lock_guard maintenance(maintenance_mutex_);
   const bool was_initialized = initialized();
   if (was_initialized && min_time_ms() >= mint_ms) return {};
-  // Readers opened from now on leave older times to the blocks; those opened before are waited for.
-  readable_from_ms_.store(mint_ms, std::memory_order_release);
-  if (was_initialized) {
-    while (isolation_.HasReaderBelow(mint_ms)) std::this_thread::sleep_for(kReaderPoll);
+  // Readers opened from now on leave older times to the blocks; those opened before are waited for,
+  // outside of maintenance: full chunks must reach the disk meanwhile.
+  int64_t readable_from = readable_from_ms_.load(std::memory_order_relaxed);
+  while (readable_from < mint_ms &&
+         !readable_from_ms_.compare_exchange_weak(readable_from, mint_ms)) {
   }
+  if (was_initialized) {
+    WaitForReaders([&] { return isolation_.HasReaderBelow(mint_ms); },
+                   [&] { return isolation_.ExpireReadersBelow(mint_ms); });
+  }
+  const std::lock_guard maintenance(maintenance_mutex_);
   min_time_ms_.store(mint_ms, std::memory_order_release);
   min_valid_ms_.store(mint_ms, std::memory_order_release);
   int64_t newest = max_time_ms_.load();
@@ -112,6 +121,20 @@ Status Head::TruncateMemory(int64_t mint_ms) {
   Status status = CollectGarbage();
   if (!status.ok()) counters_.truncations_failed.fetch_add(1, std::memory_order_relaxed);
   return status;
+}
+
+void Head::WaitForReaders(const std::function<bool()>& any, const std::function<size_t()>& expire) {
+  const int64_t until = MonotonicNanos() + options_.reader_wait_max_ms * kNanosPerMilli;
+  while (any()) {
+    if (MonotonicNanos() >= until) {
+      const size_t expired = expire();
+      LOG_WARN("Queries run for so long that the head lets go of samples they may still ask for",
+               {"queries", expired},
+               {"waited", FormatGoDuration(options_.reader_wait_max_ms * kNanosPerMilli)});
+      return;
+    }
+    std::this_thread::sleep_for(kReaderPoll);
+  }
 }
 
 Status Head::CollectGarbage() {
@@ -246,6 +269,62 @@ Head::GcResult Head::DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty) 
   return result;
 }
 
+template <typename Step>
+void Head::InIndexHolds(Step&& step) {
+  for (bool more = true; more;) {
+    {
+      const std::unique_lock index_lock(index_mutex_);
+      const int64_t start = ThreadCpuNanos();
+      const int64_t until = MonotonicNanos() + kHoldNanos;
+      do {
+        more = step();
+      } while (more && MonotonicNanos() < until);
+      const int64_t held = ThreadCpuNanos() - start;
+      if (held > counters_.gc_hold_nanos_max.load(std::memory_order_relaxed)) {
+        counters_.gc_hold_nanos_max.store(held, std::memory_order_relaxed);
+      }
+    }
+    std::this_thread::sleep_for(kGapBetweenHolds);
+  }
+}
+
+void Head::RemovePostings(std::vector<std::pair<PairId, uint64_t>> dead) {
+  std::sort(dead.begin(), dead.end());
+  std::vector<uint64_t> refs;
+  size_t next = 0;
+  // The dead of one pair, in `refs`.
+  const auto take_pair = [&] {
+    refs.clear();
+    const PairId pair = dead[next].first;
+    for (; next < dead.size() && dead[next].first == pair; ++next) {
+      refs.push_back(dead[next].second);
+    }
+    return pair;
+  };
+  const auto is_long = [&] { return index_.PostingCount(dead[next].first) > kListBesideLock; };
+  while (next < dead.size()) {
+    bool long_list = false;
+    InIndexHolds([&] {
+      long_list = is_long();
+      if (!long_list) {
+        const PairId pair = take_pair();
+        index_.RemovePostings(pair, refs);
+      }
+      return !long_list && next < dead.size();
+    });
+    if (!long_list) continue;
+    const PairId pair = take_pair();
+    LabelIndex::ShorterList shorter;
+    {
+      const std::shared_lock index_lock(index_mutex_);
+      shorter = index_.ReadList(pair);
+    }
+    LabelIndex::Shorten(refs, &shorter);
+    const std::unique_lock index_lock(index_mutex_);
+    index_.ReplaceList(pair, shorter);
+  }
+}
+
 size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_min_ms) {
   if (candidates.empty()) return 0;
   // A series that an open appender has resolved stays: its sample is on the way. Appenders opened
@@ -256,38 +335,31 @@ size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_
     ++epoch_;
     oldest_open = open_epochs_.empty() ? epoch_ : open_epochs_.begin()->first;
   }
-  HashMap<PairId, std::vector<uint64_t>> dead_by_pair;
   std::vector<uint64_t> dead;
-  for (size_t first = 0; first < candidates.size(); first += kSeriesPerHold) {
-    const size_t last = std::min(candidates.size(), first + kSeriesPerHold);
-    const std::unique_lock index_lock(index_mutex_);
-    for (size_t i = first; i < last; ++i) {
-      RemoveIfDead(candidates[i], static_cast<uint16_t>(oldest_open), &dead, &dead_by_pair);
-    }
-  }
-  std::vector<PairId> pairs;
-  for (auto& [pair, refs] : dead_by_pair) {
-    std::sort(refs.begin(), refs.end());
-    pairs.push_back(pair);
-  }
-  for (size_t first = 0; first < pairs.size(); first += kListsPerHold) {
-    const size_t last = std::min(pairs.size(), first + kListsPerHold);
-    const std::unique_lock index_lock(index_mutex_);
-    for (size_t i = first; i < last; ++i) {
-      index_.RemovePostings(pairs[i], dead_by_pair.find(pairs[i])->second);
-    }
-  }
-  {
-    const std::unique_lock index_lock(index_mutex_);
-    index_.Sweep();
-  }
+  std::vector<std::pair<PairId, uint64_t>> dead_postings;
+  // Nothing grows by copying while the lock is held.
+  dead.reserve(candidates.size());
+  size_t postings = 0;
+  for (const SlotId slot : candidates) postings += store_.cold(slot).label_count;
+  dead_postings.reserve(postings);
+  size_t next = 0;
+  InIndexHolds([&] {
+    RemoveIfDead(candidates[next++], static_cast<uint16_t>(oldest_open), &dead, &dead_postings);
+    return next < candidates.size();
+  });
+  RemovePostings(std::move(dead_postings));
+  InIndexHolds([&] { return index_.Sweep(kPairsPerStep); });
   {
     const std::lock_guard lock(tombstones_mutex_);
-    for (const uint64_t ref : dead) tombstones_.erase(ref);
+    if (!tombstones_.empty()) {
+      for (const uint64_t ref : dead) tombstones_.erase(ref);
+    }
   }
   {
     const std::lock_guard lock(metadata_mutex_);
-    for (const uint64_t ref : dead) metadata_.erase(ref);
+    if (!metadata_.empty()) {
+      for (const uint64_t ref : dead) metadata_.erase(ref);
+    }
   }
   if (options_.wal != nullptr) {
     // Their samples may stand in the WAL as long as it reaches back to the head's oldest data.
@@ -302,7 +374,7 @@ size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_
 }
 
 void Head::RemoveIfDead(SlotId slot, uint16_t oldest_open, std::vector<uint64_t>* dead,
-                        HashMap<PairId, std::vector<uint64_t>>* dead_by_pair) {
+                        std::vector<std::pair<PairId, uint64_t>>* dead_postings) {
   Slab& slab = store_.slab(slot);
   const uint16_t index = SeriesStore::IndexOf(slot);
   uint64_t ref;
@@ -332,7 +404,7 @@ void Head::RemoveIfDead(SlotId slot, uint16_t oldest_open, std::vector<uint64_t>
   }
   const uint64_t hash = store_.LabelsOf(index_, slot).Hash();
   dead->push_back(ref);
-  for (const PairId pair : store_.PairsOf(slot)) (*dead_by_pair)[pair].push_back(ref);
+  for (const PairId pair : store_.PairsOf(slot)) dead_postings->emplace_back(pair, ref);
   if (const auto found = aliases_.find(ref); found != aliases_.end()) {
     for (const uint64_t alias : found->second) {
       store_.RemoveAlias(alias);

@@ -25,14 +25,13 @@ void Isolation::EndCommit(uint64_t id) {
 
 Isolation::Snapshot* Isolation::OpenReader(TimeRange range) {
   const std::lock_guard lock(mutex_);
-  Snapshot snapshot;
+  Snapshot& snapshot = readers_.emplace_back();
   snapshot.newest = last_id_;
   snapshot.low_watermark = running_.empty() ? last_id_ + 1 : running_.front();
   for (const uint64_t id : running_) snapshot.incomplete.push_back(static_cast<uint32_t>(id));
   snapshot.range = range;
   snapshot.number = next_reader_++;
-  readers_.push_back(std::move(snapshot));
-  return &readers_.back();
+  return &snapshot;
 }
 
 void Isolation::CloseReader(Snapshot* snapshot) {
@@ -47,8 +46,29 @@ void Isolation::NarrowReader(Snapshot* snapshot, TimeRange range) {
 
 bool Isolation::HasReaderBelow(int64_t time_ms) const {
   const std::lock_guard lock(mutex_);
-  return std::any_of(readers_.begin(), readers_.end(),
-                     [&](const Snapshot& reader) { return reader.range.start_ms < time_ms; });
+  return std::any_of(readers_.begin(), readers_.end(), [&](const Snapshot& reader) {
+    return !reader.expired && reader.range.start_ms < time_ms;
+  });
+}
+
+template <typename Wanted>
+size_t Isolation::Expire(Wanted&& wanted) {
+  const std::lock_guard lock(mutex_);
+  size_t count = 0;
+  for (Snapshot& reader : readers_) {
+    if (reader.expired || !wanted(reader)) continue;
+    reader.expired = true;
+    ++count;
+  }
+  return count;
+}
+
+size_t Isolation::ExpireReadersBelow(int64_t time_ms) {
+  return Expire([&](const Snapshot& reader) { return reader.range.start_ms < time_ms; });
+}
+
+size_t Isolation::ExpireReadersBefore(uint64_t number) {
+  return Expire([&](const Snapshot& reader) { return reader.number < number; });
 }
 
 uint64_t Isolation::NextReader() const {
@@ -58,7 +78,9 @@ uint64_t Isolation::NextReader() const {
 
 bool Isolation::HasReaderBefore(uint64_t number) const {
   const std::lock_guard lock(mutex_);
-  return !readers_.empty() && readers_.front().number < number;
+  return std::any_of(readers_.begin(), readers_.end(), [&](const Snapshot& reader) {
+    return !reader.expired && reader.number < number;
+  });
 }
 
 uint64_t Isolation::low_watermark() const {

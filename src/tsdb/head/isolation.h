@@ -12,6 +12,8 @@
 // Threads: any.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <mutex>
@@ -35,6 +37,9 @@ class Isolation {
     std::vector<uint32_t> incomplete;  // Few; ascending by age.
     TimeRange range;
     uint64_t number = 0;  // Readers are counted.
+    // It was waited for long enough: samples that it may ask for are being dropped. Whoever reads
+    // looks here after having read.
+    std::atomic<bool> expired{false};
 
     bool Hides(uint32_t id) const {
       if (id == 0) return false;
@@ -54,18 +59,24 @@ class Isolation {
   void CloseReader(Snapshot* snapshot);
   // The reader found that it will look at less.
   void NarrowReader(Snapshot* snapshot, TimeRange range);
-  // Whether a reader that may look at times below `time_ms` is open.
+  // Whether a reader that may look at times below `time_ms` is open, and has not expired.
   bool HasReaderBelow(int64_t time_ms) const;
+  // Makes them expire; gives their number.
+  size_t ExpireReadersBelow(int64_t time_ms);
 
-  // The number that the next reader gets; whether one with a lower number is open.
+  // The number that the next reader gets; whether one with a lower number is open and has not
+  // expired.
   uint64_t NextReader() const;
   bool HasReaderBefore(uint64_t number) const;
+  size_t ExpireReadersBefore(uint64_t number);
 
   uint64_t low_watermark() const;
   uint64_t high_watermark() const;
 
  private:
   uint64_t LowLocked() const;
+  template <typename Wanted>
+  size_t Expire(Wanted&& wanted);
 
   mutable std::mutex mutex_;
   uint64_t last_id_ = 0;

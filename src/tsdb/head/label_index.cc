@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "util/bytes.h"
+#include "util/check.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -14,13 +15,31 @@ struct TextHeader {
   uint32_t size;
 };
 
+// Both ascend.
+void SubtractAscending(std::span<const uint64_t> dead, std::vector<uint64_t>* refs) {
+  size_t kept = 0;
+  auto next_dead = dead.begin();
+  for (const uint64_t ref : *refs) {
+    while (next_dead != dead.end() && *next_dead < ref) ++next_dead;
+    if (next_dead != dead.end() && *next_dead == ref) continue;
+    (*refs)[kept++] = ref;
+  }
+  refs->resize(kept);
+}
+
+uint64_t LoadListUvarint(const char** at) {
+  uint64_t value = 0;
+  for (unsigned shift = 0;; shift += 7) {
+    const uint64_t byte = static_cast<uint8_t>(*(*at)++);
+    value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
+}
+
 }  // namespace
 
 LabelIndex::LabelIndex(SlabPool* pool)
-    : pool_(pool),
-      texts_(0, TextHash{this}, TextEqual{this}),
-      name_set_(0, NameHash{this}, NameEqual{this}),
-      pair_set_(0, PairHash{this}, PairEqual{this}) {}
+    : pool_(pool), name_set_(0, NameHash{this}, NameEqual{this}) {}
 
 // The count of uses changes under the exclusive lock while sorted texts are read without any: the
 // two fields are therefore read and written apart.
@@ -32,20 +51,22 @@ std::string_view LabelIndex::TextAt(SlabRef text) const {
 }
 
 SlabRef LabelIndex::AcquireText(std::string_view text) {
-  if (const auto found = texts_.find(text); found != texts_.end()) {
-    char* uses_at = pool_->At(*found) + offsetof(TextHeader, uses);
+  const uint64_t hash = FastHash64(text);
+  const SlabRef known = texts_.Find(hash, [&](SlabRef at) { return TextAt(at) == text; });
+  if (known != kNoSlab) {
+    char* uses_at = pool_->At(known) + offsetof(TextHeader, uses);
     uint32_t uses;
     std::memcpy(&uses, uses_at, sizeof uses);
     ++uses;
     std::memcpy(uses_at, &uses, sizeof uses);
-    return *found;
+    return known;
   }
   const SlabRef ref = pool_->Allocate(sizeof(TextHeader) + text.size());
   char* at = pool_->At(ref);
   const TextHeader header{1, static_cast<uint32_t>(text.size())};
   std::memcpy(at, &header, sizeof header);
   std::memcpy(at + sizeof header, text.data(), text.size());
-  texts_.insert(ref);
+  texts_.Insert(hash, ref);
   text_bytes_ += sizeof header + text.size();
   return ref;
 }
@@ -55,8 +76,9 @@ void LabelIndex::ReleaseText(SlabRef text) {
   uint32_t uses;
   std::memcpy(&uses, uses_at, sizeof uses);
   if (--uses == 0) {
-    text_bytes_ -= sizeof(TextHeader) + TextAt(text).size();
-    texts_.erase(text);
+    const std::string_view bytes = TextAt(text);
+    text_bytes_ -= sizeof(TextHeader) + bytes.size();
+    texts_.Erase(FastHash64(bytes), text);
     pool_->Free(text);
     return;
   }
@@ -69,7 +91,7 @@ LabelIndex::OrderInput LabelIndex::CollectOrder() const {
   input.pairs.reserve(pair_set_.size());
   for (PairId id = 0; id < next_pair_; ++id) {
     const Pair& p = At(id);
-    if (p.used) input.pairs.push_back({names_[p.name].text, p.value, id});
+    if (p.used()) input.pairs.push_back({names_[p.name].text, p.value, id});
   }
   return input;
 }
@@ -129,23 +151,25 @@ PairId LabelIndex::NewPair() {
 
 PairId LabelIndex::Intern(std::string_view name, std::string_view value, PairId hint) {
   const LabelView view{name, value};
-  if (hint < next_pair_ && At(hint).used && View(hint) == view) return hint;
-  if (const auto found = pair_set_.find(view); found != pair_set_.end()) return *found;
+  if (hint < next_pair_ && At(hint).used() && View(hint) == view) return hint;
+  const uint64_t hash = PairHash(view);
+  const PairId known = pair_set_.Find(hash, [&](PairId pair) { return View(pair) == view; });
+  if (known != kNoId) return known;
   const NameId name_id = InternName(name);
   const PairId id = NewPair();
   Pair& p = At(id);
   p = Pair{};
   p.name = name_id;
   p.value = AcquireText(value);
-  p.used = true;
+  p.position = static_cast<uint32_t>(names_[name_id].pairs.size());
   names_[name_id].pairs.push_back(id);
-  pair_set_.insert(id);
+  pair_set_.Insert(hash, id);
   return id;
 }
 
 PairId LabelIndex::FindPair(std::string_view name, std::string_view value) const {
-  const auto found = pair_set_.find(LabelView{name, value});
-  return found == pair_set_.end() ? kNoId : *found;
+  const LabelView view{name, value};
+  return pair_set_.Find(PairHash(view), [&](PairId pair) { return View(pair) == view; });
 }
 
 NameId LabelIndex::FindName(std::string_view name) const {
@@ -240,54 +264,100 @@ void LabelIndex::MergeLatePostings() {
 void LabelIndex::RemovePostings(PairId pair, std::span<const uint64_t> dead) {
   std::vector<uint64_t> refs;
   ReadPostings(pair, &refs);
-  size_t kept = 0;
-  auto next_dead = dead.begin();
-  for (const uint64_t ref : refs) {
-    next_dead = std::lower_bound(next_dead, dead.end(), ref);
-    if (next_dead != dead.end() && *next_dead == ref) continue;
-    refs[kept++] = ref;
-  }
-  if (kept == refs.size()) return;
-  refs.resize(kept);
+  const size_t before = refs.size();
+  SubtractAscending(dead, &refs);
+  if (refs.size() == before) return;
   Store(At(pair), refs);
-  if (kept == 0) emptied_.push_back(pair);
+  if (refs.empty()) emptied_.push_back(pair);
 }
 
-void LabelIndex::Sweep() {
-  if (emptied_.empty()) return;
-  ++generation_;
-  std::vector<NameId> touched;
-  for (const PairId id : emptied_) {
-    Pair& p = At(id);
-    if (!p.used || p.count != 0) continue;  // Came back to life, or listed twice.
-    pair_set_.erase(id);
-    touched.push_back(p.name);
-    ReleaseText(p.value);
-    p.used = false;
-    free_pairs_.push_back(id);
+LabelIndex::ShorterList LabelIndex::ReadList(PairId pair) const {
+  const Pair& p = At(pair);
+  NARTHEX_DCHECK(p.count >= 2);  // Shorter ones have no bytes.
+  ShorterList list{.old_count = p.count, .old_bytes = p.bytes, .old_last_ref = p.last_ref};
+  ReadPostings(pair, &list.refs);
+  return list;
+}
+
+void LabelIndex::Shorten(std::span<const uint64_t> dead, ShorterList* list) {
+  SubtractAscending(dead, &list->refs);
+  list->bytes.resize(list->refs.size() * kVarintBytesMax);
+  char* write = list->bytes.data();
+  uint64_t last = 0;
+  for (const uint64_t ref : list->refs) {
+    write += StoreUvarint(write, ref - last);
+    last = ref;
   }
-  emptied_.clear();
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  for (const NameId id : touched) {
-    Name& name = names_[id];
-    std::erase_if(name.pairs, [&](PairId pair) { return !At(pair).used; });
-    if (name.pairs.capacity() > 64 && name.pairs.capacity() / 4 > name.pairs.size()) {
-      name.pairs.shrink_to_fit();
-    }
-    if (!name.pairs.empty()) continue;
-    name_set_.erase(id);
-    ReleaseText(name.text);
-    name.text = kNoSlab;
-    free_names_.push_back(id);
+  list->bytes.resize(static_cast<size_t>(write - list->bytes.data()));
+}
+
+void LabelIndex::ReplaceList(PairId pair, const ShorterList& list) {
+  Pair& p = At(pair);
+  // What was appended since.
+  std::vector<uint64_t> added;
+  const char* at = pool_->At(p.data) + list.old_bytes;
+  uint64_t ref = list.old_last_ref;
+  for (uint32_t i = list.old_count; i < p.count; ++i) {
+    ref += LoadListUvarint(&at);
+    added.push_back(ref);
   }
+  if (list.refs.size() < 2) {  // Fewer are kept in the pair itself.
+    added.insert(added.begin(), list.refs.begin(), list.refs.end());
+    Store(p, added);
+    if (added.empty()) emptied_.push_back(pair);
+    return;
+  }
+  pool_->Free(p.data);
+  p.data = pool_->Allocate(list.bytes.size());
+  std::memcpy(pool_->At(p.data), list.bytes.data(), list.bytes.size());
+  p.bytes = static_cast<uint32_t>(list.bytes.size());
+  p.count = static_cast<uint32_t>(list.refs.size());
+  p.last_ref = list.refs.back();
+  for (const uint64_t later : added) AddPosting(pair, later);
+}
+
+bool LabelIndex::Sweep(size_t pairs_max) {
+  for (; pairs_max > 0 && !emptied_.empty(); --pairs_max) {
+    const PairId id = emptied_.back();
+    emptied_.pop_back();
+    const Pair& p = At(id);
+    if (p.used() && p.count == 0) ForgetPair(id);  // Else it came back to life or was listed twice.
+  }
+  if (emptied_.empty()) emptied_.shrink_to_fit();
+  return !emptied_.empty();
+}
+
+void LabelIndex::ForgetPair(PairId id) {
+  Pair& p = At(id);
+  pair_set_.Erase(PairHash(View(id)), id);
+  Name& name = names_[p.name];
+  // The last pair of the name takes its place.
+  const PairId last = name.pairs.back();
+  name.pairs[p.position] = last;
+  At(last).position = p.position;
+  name.pairs.pop_back();
+  p.position = kNoId;
+  ReleaseText(p.value);
+  free_pairs_.push_back(id);
+  // By a half each time: the copies stay fewer than the pairs that went.
+  if (name.pairs.capacity() > 64 && name.pairs.capacity() / 4 > name.pairs.size()) {
+    std::vector<PairId> smaller;
+    smaller.reserve(name.pairs.capacity() / 2);
+    smaller = name.pairs;
+    name.pairs = std::move(smaller);
+  }
+  if (!name.pairs.empty()) return;
+  name_set_.erase(p.name);
+  ReleaseText(name.text);
+  name.text = kNoSlab;
+  free_names_.push_back(p.name);
 }
 
 void LabelIndex::SweepUnused() {
   for (PairId id = 0; id < next_pair_; ++id) {
-    if (At(id).used && At(id).count == 0) emptied_.push_back(id);
+    if (At(id).used() && At(id).count == 0) emptied_.push_back(id);
   }
-  Sweep();
+  Sweep(SIZE_MAX);
 }
 
 void LabelIndex::ForEachName(const std::function<void(NameId, std::string_view)>& visit) const {

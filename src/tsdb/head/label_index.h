@@ -21,11 +21,13 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "model/labels.h"
+#include "tsdb/head/id_table.h"
 #include "tsdb/head/slab_pool.h"
 #include "util/hash_map.h"
 
@@ -77,8 +79,21 @@ class LabelIndex {
   void MergeLatePostings();
   // Takes `dead` (ascending) out of the pair's list.
   void RemovePostings(PairId pair, std::span<const uint64_t> dead);
-  // Forgets pairs whose lists became empty. Ids of forgotten pairs are issued again.
-  void Sweep();
+  // The same in three parts, for lists of two or more: reading under the lock, shortening without,
+  // replacing under the exclusive lock. Meanwhile the list is only appended to.
+  struct ShorterList {
+    uint32_t old_count = 0;
+    uint32_t old_bytes = 0;
+    uint64_t old_last_ref = 0;
+    std::vector<uint64_t> refs;
+    std::string bytes;  // Of refs as they are stored.
+  };
+  ShorterList ReadList(PairId pair) const;
+  static void Shorten(std::span<const uint64_t> dead, ShorterList* list);
+  void ReplaceList(PairId pair, const ShorterList& list);
+  // Forgets pairs whose lists became empty, at most so many of them; true: there are more. Ids of
+  // forgotten pairs are issued again.
+  bool Sweep(size_t pairs_max);
   // The same for all pairs that have no list now.
   void SweepUnused();
 
@@ -96,8 +111,6 @@ class LabelIndex {
   size_t name_count() const { return name_set_.size(); }
   // Bytes of all texts with their look-up structures.
   uint64_t symbol_bytes() const { return text_bytes_ + texts_.size() * 10; }
-  // Changes whenever Sweep may have moved entries of PairsOf.
-  uint64_t generation() const { return generation_; }
 
  private:
   struct Pair {
@@ -107,7 +120,8 @@ class LabelIndex {
     uint32_t bytes = 0;     // Used bytes of `data`.
     uint64_t last_ref = 0;  // The largest; with count 1 the only one.
     SlabRef data = kNoSlab;
-    bool used = false;
+    uint32_t position = kNoId;  // Among the pairs of its name; kNoId: the id is free.
+    bool used() const { return position != kNoId; }
   };
   static_assert(sizeof(Pair) == 32);
   struct Name {
@@ -116,36 +130,6 @@ class LabelIndex {
   };
   static constexpr size_t kPairsPerBlock = 4096;
 
-  struct TextHash {
-    using is_transparent = void;
-    using is_avalanching = void;
-    const LabelIndex* index;
-    size_t operator()(SlabRef text) const { return FastHash64(index->TextAt(text)); }
-    size_t operator()(std::string_view text) const { return FastHash64(text); }
-  };
-  struct TextEqual {
-    using is_transparent = void;
-    const LabelIndex* index;
-    bool operator()(SlabRef a, SlabRef b) const { return a == b; }
-    bool operator()(std::string_view a, SlabRef b) const { return a == index->TextAt(b); }
-    bool operator()(SlabRef a, std::string_view b) const { return index->TextAt(a) == b; }
-  };
-  struct PairHash {
-    using is_transparent = void;
-    using is_avalanching = void;
-    const LabelIndex* index;
-    size_t operator()(PairId pair) const { return (*this)(index->View(pair)); }
-    size_t operator()(const LabelView& pair) const {
-      return FastHash64(pair.name) * 0x9e3779b97f4a7c15 + FastHash64(pair.value);
-    }
-  };
-  struct PairEqual {
-    using is_transparent = void;
-    const LabelIndex* index;
-    bool operator()(PairId a, PairId b) const { return a == b; }
-    bool operator()(const LabelView& a, PairId b) const { return a == index->View(b); }
-    bool operator()(PairId a, const LabelView& b) const { return index->View(a) == b; }
-  };
   struct NameHash {
     using is_transparent = void;
     using is_avalanching = void;
@@ -165,26 +149,29 @@ class LabelIndex {
   const Pair& At(PairId pair) const {
     return pair_blocks_[pair / kPairsPerBlock][pair % kPairsPerBlock];
   }
+  static uint64_t PairHash(const LabelView& pair) {
+    return FastHash64(pair.name) * 0x9e3779b97f4a7c15 + FastHash64(pair.value);
+  }
   SlabRef AcquireText(std::string_view text);
   void ReleaseText(SlabRef text);
   NameId InternName(std::string_view name);
   PairId NewPair();
+  void ForgetPair(PairId id);
   void AppendDelta(Pair& p, uint64_t delta);
   void Store(Pair& p, std::span<const uint64_t> refs);
 
   SlabPool* pool_;
-  boost::unordered_flat_set<SlabRef, TextHash, TextEqual> texts_;
+  IdTable texts_{kNoSlab};
   std::vector<Name> names_;
   std::vector<NameId> free_names_;
   boost::unordered_flat_set<NameId, NameHash, NameEqual> name_set_;
   std::vector<std::unique_ptr<Pair[]>> pair_blocks_;
   PairId next_pair_ = 0;
   std::vector<PairId> free_pairs_;
-  boost::unordered_flat_set<PairId, PairHash, PairEqual> pair_set_;
+  IdTable pair_set_{kNoId};
   std::vector<std::pair<PairId, uint64_t>> late_;
   std::vector<PairId> emptied_;
   uint64_t text_bytes_ = 0;
-  uint64_t generation_ = 0;
 };
 
 }  // namespace narthex::tsdb

@@ -8,12 +8,6 @@
 #include "util/check.h"
 
 namespace narthex::tsdb {
-namespace {
-
-// Room behind the last home that spares most tables a reallocation.
-constexpr size_t kOverrun = 64;
-
-}  // namespace
 
 Slab::Slab() {
   std::memset(static_cast<void*>(hot), 0, sizeof hot);
@@ -43,38 +37,6 @@ SlotId SeriesStore::TakeSlot() {
   return slot;
 }
 
-void SeriesStore::Place(Shard& shard, Entry entry) {
-  std::vector<Entry>& entries = shard.entries;
-  size_t at = shard.Home(entry.hash);
-  while (at < entries.size() && entries[at].slot != kNoSeries && entries[at].hash <= entry.hash) {
-    ++at;
-  }
-  size_t gap = at;
-  while (gap < entries.size() && entries[gap].slot != kNoSeries) ++gap;
-  if (gap == entries.size()) entries.push_back({});
-  std::copy_backward(entries.begin() + static_cast<std::ptrdiff_t>(at),
-                     entries.begin() + static_cast<std::ptrdiff_t>(gap),
-                     entries.begin() + static_cast<std::ptrdiff_t>(gap) + 1);
-  entries[at] = entry;
-  ++shard.size;
-}
-
-void SeriesStore::Rebuild(Shard& shard, size_t homes) {
-  const std::vector<Entry> old = std::move(shard.entries);
-  shard.entries.clear();
-  shard.entries.reserve(homes + kOverrun);
-  shard.entries.resize(homes, Entry{0, kNoSeries});
-  shard.homes = homes;
-  size_t next = 0;
-  for (const Entry& entry : old) {
-    if (entry.slot == kNoSeries) continue;
-    const size_t at = std::max(next, shard.Home(entry.hash));
-    if (at == shard.entries.size()) shard.entries.push_back({});
-    shard.entries[at] = entry;
-    next = at + 1;
-  }
-}
-
 bool SeriesStore::SameLabels(const LabelIndex& index, SlotId slot, const Labels& labels) const {
   const std::span<const PairId> pairs = PairsOf(slot);
   size_t i = 0;
@@ -98,11 +60,7 @@ SlotId SeriesStore::Insert(uint64_t ref, uint64_t hash, std::span<const PairId> 
     home.cold[IndexOf(slot)] = {ref, list, static_cast<uint16_t>(pairs.size()), 0};
   }
 
-  Shard& shard = shards_[ShardOf(hash)];
-  if ((shard.size + 1) * 8 > shard.homes * 7) {
-    Rebuild(shard, std::max<size_t>(16, shard.homes + shard.homes / 4));
-  }
-  Place(shard, Entry{static_cast<uint32_t>(hash), slot});
+  by_hash_.Insert(hash, slot);
   AddAlias(ref, slot);
   size_.fetch_add(1, std::memory_order_relaxed);
   return slot;
@@ -126,23 +84,7 @@ void SeriesStore::RemoveAlias(uint64_t ref) {
 }
 
 void SeriesStore::Remove(SlotId slot, uint64_t hash) {
-  Shard& shard = shards_[ShardOf(hash)];
-  std::vector<Entry>& entries = shard.entries;
-  size_t hole = shard.Home(static_cast<uint32_t>(hash));
-  while (entries[hole].slot != slot) {
-    NARTHEX_CHECK(entries[hole].slot != kNoSeries);
-    ++hole;
-  }
-  // What stands behind its home moves up.
-  for (; hole + 1 < entries.size(); ++hole) {
-    const Entry& next = entries[hole + 1];
-    if (next.slot == kNoSeries || shard.Home(next.hash) == hole + 1) break;
-    entries[hole] = next;
-  }
-  entries[hole] = Entry{0, kNoSeries};
-  --shard.size;
-  if (shard.homes > 64 && shard.size < shard.homes / 4) Rebuild(shard, shard.homes / 2);
-
+  by_hash_.Erase(hash, slot);
   const SeriesCold gone = cold(slot);
   {
     Slab& home = slab(slot);

@@ -26,6 +26,7 @@
 #include "storage/storage.h"
 #include "tsdb/chunks/chunk.h"
 #include "tsdb/chunks/xor.h"
+#include "tsdb/head/id_table.h"
 #include "tsdb/head/label_index.h"
 #include "tsdb/head/slab_pool.h"
 #include "util/hash_map.h"
@@ -149,14 +150,7 @@ class SeriesStore {
   // The series of that hash for which `same` is true; it is asked for few others.
   template <typename Same>
   SlotId FindHash(uint64_t hash, Same&& same) const {
-    const Shard& shard = shards_[ShardOf(hash)];
-    const uint32_t low = static_cast<uint32_t>(hash);
-    for (size_t at = shard.Home(low); at < shard.entries.size(); ++at) {
-      const Entry& entry = shard.entries[at];
-      if (entry.slot == kNoSeries || entry.hash > low) break;
-      if (entry.hash == low && same(entry.slot)) return entry.slot;
-    }
-    return kNoSeries;
+    return by_hash_.Find(hash, same);
   }
   // Makes a series that is not there yet; `flags` are those of its hot state.
   SlotId Insert(uint64_t ref, uint64_t hash, std::span<const PairId> pairs, uint8_t flags = 0);
@@ -182,30 +176,10 @@ class SeriesStore {
  private:
   static constexpr uint64_t kRefsPerPage = 256;
   static constexpr size_t kSlabsMax = 1u << 18;
-  static constexpr size_t kShards = 64;
   struct RefPage {
     uint32_t live = 0;
     SlotId slots[kRefsPerPage] = {};
   };
-  struct Entry {
-    uint32_t hash;
-    SlotId slot;  // kNoSeries: free.
-  };
-  // Entries ascend by hash, with gaps: each stands at its home or in the unbroken run behind it, so
-  // that looking for what is not there (every new series does) ends soon although the table is
-  // nearly full, and growing by a quarter is one pass in order. Runs may reach behind the last
-  // home.
-  struct Shard {
-    std::vector<Entry> entries;
-    size_t homes = 0;
-    size_t size = 0;
-    size_t Home(uint32_t hash) const {
-      return static_cast<size_t>((static_cast<uint64_t>(hash) * homes) >> 32);
-    }
-  };
-  static size_t ShardOf(uint64_t hash) { return static_cast<size_t>(hash >> 58); }
-  static void Place(Shard& shard, Entry entry);
-  static void Rebuild(Shard& shard, size_t homes);
   SlotId TakeSlot();
   bool SameLabels(const LabelIndex& index, SlotId slot, const Labels& labels) const;
 
@@ -213,7 +187,7 @@ class SeriesStore {
   std::unique_ptr<std::unique_ptr<Slab>[]> slabs_;
   std::atomic<uint32_t> slab_count_{0};
   std::vector<SlotId> free_slots_;
-  Shard shards_[kShards];
+  IdTable by_hash_{kNoSeries};
   HashMap<uint64_t, std::unique_ptr<RefPage>> ref_pages_;
   std::atomic<size_t> size_{0};
 };
