@@ -10,6 +10,8 @@
 #include <chrono>
 #include <utility>
 
+#include "narthex/client/gauge.h"
+
 namespace narthex::client {
 
 // T: Histogram, Summary, or anything else with Observe(duration).
@@ -38,6 +40,15 @@ class Timer {
   const T target_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   bool done_ = false;
+};
+
+// Timer(GaugeTimer{gauge}): sets the gauge to the seconds that the scope took.
+struct GaugeTimer {
+  Gauge gauge;
+  template <typename Rep, typename Period>
+  void Observe(std::chrono::duration<Rep, Period> d) const noexcept {
+    gauge.Set(std::chrono::duration<double>(d).count());
+  }
 };
 
 template <typename T, typename F>
