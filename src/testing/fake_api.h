@@ -171,8 +171,9 @@ class DiscoveryTest : public ::testing::Test {
   ~DiscoveryTest() override { Stop(); }
 
   // `yaml`: lines at the level of a scrape config, e.g. "nomad_sd_configs:\n- server: x". Indented
-  // by two more on the way.
+  // by two more on the way. What was started before ends.
   void Start(std::string_view yaml) {
+    Stop();
     std::string text = "scrape_configs:\n- job_name: job\n";
     for (const std::string_view line : Split(yaml, '\n')) text += "  " + std::string(line) + "\n";
     Result<Config> config = ParseConfig(text, {});

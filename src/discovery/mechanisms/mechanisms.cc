@@ -1,11 +1,23 @@
 #include "discovery/mechanisms/mechanisms.h"
 
+#include "discovery/consul/consul_discoverer.h"
+#include "discovery/digitalocean/digitalocean_discoverer.h"
 #include "discovery/dns/dns_discoverer.h"
+#include "discovery/eureka/eureka_discoverer.h"
 #include "discovery/file/file_discoverer.h"
+#include "discovery/hetzner/hetzner_discoverer.h"
 #include "discovery/http/http_discoverer.h"
+#include "discovery/ionos/ionos_discoverer.h"
 #include "discovery/kubernetes/kubernetes_discoverer.h"
+#include "discovery/linode/linode_discoverer.h"
+#include "discovery/marathon/marathon_discoverer.h"
+#include "discovery/moby/docker_discoverer.h"
+#include "discovery/moby/swarm_discoverer.h"
 #include "discovery/nomad/nomad_discoverer.h"
+#include "discovery/puppetdb/puppetdb_discoverer.h"
 #include "discovery/static/static_discoverer.h"
+#include "discovery/triton/triton_discoverer.h"
+#include "discovery/vultr/vultr_discoverer.h"
 
 namespace narthex {
 
@@ -16,6 +28,18 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterDnsDiscovery(registry);
   RegisterKubernetesDiscovery(registry);
   RegisterNomadDiscovery(registry);
+  RegisterConsulDiscovery(registry);
+  RegisterDigitaloceanDiscovery(registry);
+  RegisterDockerDiscovery(registry);
+  RegisterDockerSwarmDiscovery(registry);
+  RegisterEurekaDiscovery(registry);
+  RegisterHetznerDiscovery(registry);
+  RegisterIonosDiscovery(registry);
+  RegisterLinodeDiscovery(registry);
+  RegisterMarathonDiscovery(registry);
+  RegisterPuppetdbDiscovery(registry);
+  RegisterTritonDiscovery(registry);
+  RegisterVultrDiscovery(registry);
 }
 
 }  // namespace narthex
