@@ -26,6 +26,14 @@ void BM_CounterIncFraction(benchmark::State& state) {
 }
 BENCHMARK(BM_CounterIncFraction)->ThreadRange(1, 8);
 
+// Baseline: the cheapest that counts rightly from all threads.
+void BM_RelaxedAtomicAdd(benchmark::State& state) {
+  static std::atomic<uint64_t> value{0};
+  for (auto _ : state) value.fetch_add(1, std::memory_order_relaxed);
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_RelaxedAtomicAdd)->ThreadRange(1, 8);
+
 // Baseline: one atomic for everybody.
 void BM_NaiveAtomicDouble(benchmark::State& state) {
   static std::atomic<double> value{0};
@@ -52,6 +60,24 @@ void BM_WithLabels(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(BM_WithLabels)->ThreadRange(1, 4);
+
+struct HandlerLabel {
+  static constexpr std::string_view kName = "handler";
+  enum Value { kQuery, kQueryRange };
+  static constexpr std::string_view kValues[] = {"/api/v1/query", "/api/v1/query_range"};
+};
+struct CodeLabel {
+  static constexpr std::string_view kName = "code";
+  enum Value { k200, k400 };
+  static constexpr std::string_view kValues[] = {"200", "400"};
+};
+void BM_TypedFamily(benchmark::State& state) {
+  static const auto family =
+      *TypedFamily<Counter, HandlerLabel, CodeLabel>::Declare(nullptr, {"f_total", "F."});
+  for (auto _ : state) family(HandlerLabel::kQueryRange, CodeLabel::k200).Inc();
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BM_TypedFamily)->ThreadRange(1, 4);
 
 void BM_HistogramObserve(benchmark::State& state) {
   static const Histogram classic = *Histogram::Declare(nullptr, {"h", "H."});
