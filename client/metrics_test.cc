@@ -731,6 +731,43 @@ TEST(Summary, QuantilesOfManyKeepTheirError) {
   }
 }
 
+// Thousands of observations a window, whose distribution drifts, against the values themselves.
+TEST(Summary, QuantilesOfManySlide) {
+  const FakeClock clock;
+  const SummaryOptions options{
+      {{0.1, 0.02}, {0.5, 0.05}, {0.99, 0.001}}, seconds(100), 5, clock.function()};
+  const Summary s = *Summary::Declare(nullptr, {"s", "S."}, options);
+  std::mt19937 random(7);
+  std::vector<std::pair<int, double>> all;  // Second and value.
+  for (int now = 1; now <= 500; ++now) {
+    *clock.now = seconds(now);
+    for (int i = 0; i < 137; ++i) {
+      all.emplace_back(now, std::normal_distribution<double>(now, 30)(random));
+      s.Observe(all.back().second);
+    }
+    if (now % 7 != 0) continue;
+    // Every 20 s one of five streams begins anew, and the oldest one answers.
+    const int rotations = (now + 19) / 20 - 1;
+    const int since = 20 * std::max(0, rotations - 4);
+    std::vector<double> window;
+    for (const auto& [time, value] : all) {
+      if (time > since || since == 0) window.push_back(value);
+    }
+    std::sort(window.begin(), window.end());
+    const auto n = static_cast<double>(window.size());
+    const SummaryValue value = s.Value();
+    for (size_t i = 0; i < options.objectives.size(); ++i) {
+      const Objective o = options.objectives[i];
+      // Merging in batches costs a little on top of the error asked for, as upstream's streams do.
+      const double slack = 1.1 * o.error * n + 2;
+      const auto low = static_cast<size_t>(std::max(0.0, o.quantile * n - slack));
+      const auto high = static_cast<size_t>(std::min(n - 1, o.quantile * n + slack));
+      EXPECT_GE(value.quantiles[i].value, window[low]) << now << " " << o.quantile;
+      EXPECT_LE(value.quantiles[i].value, window[high]) << now << " " << o.quantile;
+    }
+  }
+}
+
 TEST(Timer, ObservesOnceAlsoOnTheWayOut) {
   const Histogram h = *Histogram::Declare(nullptr, {"h", "H."});
   {
@@ -755,6 +792,20 @@ const MetricFamily* FindFamily(const GatherResult& result, const std::string& na
 double GaugeOf(const GatherResult& result, const std::string& name) {
   const MetricFamily* family = FindFamily(result, name);
   return family == nullptr ? std::nan("") : std::get<GaugeValue>(family->metrics[0].value).value;
+}
+
+TEST(CountFailures, CountsWhatIsThrown) {
+  const Counter all = *Counter::Declare(nullptr, {"f_total", "F."});
+  EXPECT_EQ(CountFailures(all, [] { return 7; }), 7);
+  EXPECT_THROW(CountFailures(all, []() -> int { throw std::out_of_range("x"); }),
+               std::out_of_range);
+  EXPECT_EQ(all.Value(), 1);
+  EXPECT_THROW(CountFailures<std::out_of_range>(all, [] { throw std::runtime_error("x"); }),
+               std::runtime_error);
+  EXPECT_EQ(all.Value(), 1);
+  EXPECT_THROW(CountFailures<std::logic_error>(all, [] { throw std::out_of_range("x"); }),
+               std::out_of_range);
+  EXPECT_EQ(all.Value(), 2);
 }
 
 TEST(ProcessCollector, SaysWhatTheKernelSays) {

@@ -12,6 +12,8 @@
 #include "narthex/client.h"
 #include "narthex/client/adapters.h"
 #include "narthex/client/exposer.h"
+#include "narthex/client/instrument.h"
+#include "narthex/client/testing.h"
 #include "test_peer.h"
 
 namespace narthex::client {
@@ -181,6 +183,38 @@ TEST(MetricsHandler, LimitsRequestsInFlight) {
   EXPECT_EQ(refused.body, "Limit of concurrent requests reached (1), try again later.\n");
   release.set_value();
   EXPECT_EQ(first.get(), 200);
+}
+
+TEST(HttpMetrics, MeasuresHandlers) {
+  Registry registry;
+  const HttpMetrics metrics(registry, "http");
+  const HttpHandler ok = metrics.Wrap("/a", [&](const HttpRequest&) {
+    EXPECT_EQ(SampleValue(registry, "http_requests_in_flight", {{"handler", "/a"}}), 1);
+    return HttpResponse{201, {}, "12345"};
+  });
+  ok(HttpRequest{"POST"});
+  ok(HttpRequest{"BREW"});
+  const HttpHandler throws = metrics.Wrap(
+      "/b", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("no"); });
+  EXPECT_THROW(throws(HttpRequest{}), std::runtime_error);
+  struct Case {
+    const char* name;
+    Labels labels;
+    double want;
+  };
+  for (const Case& c : {
+           Case{"http_requests_total", {{"handler", "/a"}, {"method", "post"}, {"code", "201"}}, 1},
+           Case{"http_requests_total",
+                {{"handler", "/a"}, {"method", "unknown"}, {"code", "201"}},
+                1},
+           Case{"http_requests_total", {{"handler", "/b"}, {"method", "get"}, {"code", "500"}}, 1},
+           Case{"http_request_duration_seconds_count", {{"handler", "/a"}, {"method", "post"}}, 1},
+           Case{"http_response_size_bytes_sum", {{"handler", "/a"}}, 10},
+           Case{"http_requests_in_flight", {{"handler", "/a"}}, 0},
+       }) {
+    SCOPED_TRACE(c.name);
+    EXPECT_EQ(SampleValue(registry, c.name, c.labels), c.want);
+  }
 }
 
 TEST(Adapters, Beast) {

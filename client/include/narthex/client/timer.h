@@ -8,8 +8,10 @@
 #pragma once
 
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
+#include "narthex/client/counter.h"
 #include "narthex/client/gauge.h"
 
 namespace narthex::client {
@@ -55,6 +57,28 @@ template <typename T, typename F>
 decltype(auto) Timed(const T& target, F&& function) {
   const Timer<T> timer(target);
   return std::forward<F>(function)();
+}
+
+// Calls the function and counts the exception that ends it, which goes on; with an exception type,
+// only that type. Gives what the function returns.
+//   CountFailures<std::system_error>(failures, [&] { Load(file); });
+template <typename Exception = void, typename F>
+decltype(auto) CountFailures(const Counter& counter, F&& function) {
+  if constexpr (std::is_void_v<Exception>) {
+    try {
+      return std::forward<F>(function)();
+    } catch (...) {
+      counter.Inc();
+      throw;
+    }
+  } else {
+    try {
+      return std::forward<F>(function)();
+    } catch (const Exception&) {
+      counter.Inc();
+      throw;
+    }
+  }
 }
 
 }  // namespace narthex::client
