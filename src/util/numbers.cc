@@ -10,6 +10,8 @@
 #include <limits>
 #include <system_error>
 
+#include "util/shortest_decimal.h"
+
 namespace narthex {
 namespace {
 
@@ -111,9 +113,8 @@ char* WriteJsonFloat(double v, char* to) {
   if (const char* name = SpecialName(v)) return std::copy_n(name, std::strlen(name), to);
   const double magnitude = std::fabs(v);
   const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
-  if (!exponent && magnitude < kExactIntegers) [[likely]] {
-    return std::to_chars(to, to + kJsonFloatBytesMax, v, std::chars_format::fixed).ptr;
-  }
+  if (!exponent && magnitude <= 1e15) [[likely]]
+    return WritePlainDecimal(v, to);
   std::string text;
   AppendShortest(v, exponent ? std::chars_format::scientific : std::chars_format::fixed, &text);
   return std::copy(text.begin(), text.end(), to);
