@@ -45,19 +45,77 @@ void CopySample(const SampleColumns& part, size_t from, bool switched, SampleCol
   if (!part.start_timestamps_ms.empty()) out->SetStartTimestamp(part.start_timestamps_ms[from]);
 }
 
+// Copies the samples [begin, end) of `columns`.
+SampleColumns Slice(const SampleColumns& columns, size_t begin, size_t end) {
+  SampleColumns slice;
+  const auto copy = [&](const auto& from, auto* to) {
+    if (from.empty()) return;
+    to->assign(from.begin() + static_cast<std::ptrdiff_t>(begin),
+               from.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  copy(columns.timestamps_ms, &slice.timestamps_ms);
+  copy(columns.values, &slice.values);
+  copy(columns.histograms, &slice.histograms);
+  copy(columns.start_timestamps_ms, &slice.start_timestamps_ms);
+  return slice;
+}
+
+void Truncate(SampleColumns* columns, size_t size) {
+  columns->timestamps_ms.resize(size);
+  columns->values.resize(size);
+  if (!columns->histograms.empty()) columns->histograms.resize(size);
+  if (!columns->start_timestamps_ms.empty()) columns->start_timestamps_ms.resize(size);
+}
+
+// The first sample behind a change of stores: what its hint says about the sample before is not
+// known to hold.
+void ForgetResetHint(std::shared_ptr<const FloatHistogram>* histogram) {
+  if (*histogram == nullptr || (*histogram)->counter_reset_hint == CounterResetHint::kGauge ||
+      (*histogram)->counter_reset_hint == CounterResetHint::kUnknown) {
+    return;
+  }
+  auto copy = std::make_shared<FloatHistogram>(**histogram);
+  copy->counter_reset_hint = CounterResetHint::kUnknown;
+  *histogram = std::move(copy);
+}
+
 class MergedSeries : public Series {
  public:
   explicit MergedSeries(std::vector<std::unique_ptr<Series>> parts) : parts_(std::move(parts)) {}
   const Labels& labels() const override { return parts_.front()->labels(); }
+
+  // Stores mostly follow one another in time: each is read to where its samples belong. From where
+  // that turns out to be wrong, the parts are taken apart and merged.
   Status Read(SampleColumns* out) const override {
     // What can be read is given beside the error: a damaged chunk hides no more than it must.
-    std::vector<SampleColumns> columns(parts_.size());
     Status status;
-    for (size_t i = 0; i < parts_.size(); ++i) {
-      Status read = parts_[i]->Read(&columns[i]);
+    const auto read_part = [&](size_t part, SampleColumns* to) {
+      Status read = parts_[part]->Read(to);
       if (status.ok()) status = std::move(read);
+    };
+    const size_t base = out->size();
+    std::vector<size_t> begins;
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      const size_t begin = out->size();
+      begins.push_back(begin);
+      read_part(i, out);
+      if (begin == base || out->size() == begin) continue;
+      if (out->timestamps_ms[begin] > out->timestamps_ms[begin - 1]) {
+        if (!out->histograms.empty()) ForgetResetHint(&out->histograms[begin]);
+        continue;
+      }
+      begins.push_back(out->size());
+      std::vector<SampleColumns> columns;
+      for (size_t part = 0; part <= i; ++part) {
+        columns.push_back(Slice(*out, begins[part], begins[part + 1]));
+      }
+      Truncate(out, base);
+      for (size_t part = i + 1; part < parts_.size(); ++part) {
+        read_part(part, &columns.emplace_back());
+      }
+      MergeColumns(columns, out);
+      return status;
     }
-    MergeColumns(columns, out);
     return status;
   }
 

@@ -16,6 +16,10 @@ namespace {
 constexpr double kInt64Max = 9223372036854774784.0;
 constexpr double kInt64Min = -9223372036854775808.0;
 
+// Steps that are ranked at once, and heaps for them.
+constexpr size_t kTileSteps = 64;
+constexpr size_t kTileHeaps = 8192;
+
 struct ParameterRange {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
@@ -173,38 +177,61 @@ Result<Value> Evaluator::AggregateSelect(const AggregateExpr& expr,
   };
 
   const bool ranked = expr.op == AggregateOp::kTopk || expr.op == AggregateOp::kBottomk;
-  std::vector<BestHeap> heaps(index.size(), BestHeap(expr.op == AggregateOp::kBottomk));
-  for (size_t step = 0; step < steps_; ++step) {
+  // A few steps at a time, series by series: columns are read along their length, while each step
+  // still sees the series in their order.
+  const size_t tile = std::clamp<size_t>(kTileHeaps / std::max<size_t>(1, index.size()), 1,
+                                         std::min<size_t>(kTileSteps, steps_));
+  std::vector<BestHeap> heaps(tile * index.size(), BestHeap(expr.op == AggregateOp::kBottomk));
+  std::vector<size_t> wanted(tile);
+  for (size_t begin = 0; begin < steps_; begin += tile) {
     NARTHEX_RETURN_IF_ERROR(CheckDone());
-    const double wanted = parameter[step];
-    const size_t k =
-        by_ratio || wanted < 1 ? 0 : std::min(static_cast<size_t>(wanted), vector.size());
-    if (by_ratio ? wanted == 0 : k == 0) continue;
+    const size_t end = std::min(begin + tile, steps_);
+    bool any = false;
+    for (size_t step = begin; step < end; ++step) {
+      const double k = parameter[step];
+      size_t& slots = wanted[step - begin];
+      if (by_ratio) {
+        slots = k == 0 ? 0 : vector.size();
+      } else {
+        slots = k < 1 ? 0 : std::min(static_cast<size_t>(k), vector.size());
+      }
+      any = any || slots > 0;
+    }
+    if (!any) continue;
     for (BestHeap& heap : heaps) heap.Clear();
     for (size_t i = 0; i < vector.size(); ++i) {
       NARTHEX_RETURN_IF_ERROR(Tick());
       const StepColumn& column = vector[i].column;
-      if (!column.has(step)) continue;
-      BestHeap& heap = heaps[group_of[i]];
-      const bool histogram = column.histogram(step) != nullptr;
-      const BestHeap::Element element{column.value(step), i};
-      if (by_ratio) {
-        if (WithinRatio(std::clamp(wanted, -1.0, 1.0), vector[i].labels)) heap.Push(element);
-      } else if (!ranked) {
-        if (heap.size() < k) heap.Push(element);
-      } else if (histogram) {
-        query_->annotations.Info(
-            fmt::format("ignored histogram in {} aggregation", AggregateOpName(expr.op)),
-            expr.position);
-      } else if (heap.size() < k) {
-        heap.Push(element);
-      } else if (heap.Beats(element.value)) {
-        heap.ReplaceWorst(element);
+      const bool histograms = column.has_histograms();
+      for (size_t step = begin; step < end; ++step) {
+        const size_t k = wanted[step - begin];
+        if (k == 0 || !column.has(step)) continue;
+        BestHeap& heap = heaps[(step - begin) * index.size() + group_of[i]];
+        const BestHeap::Element element{column.value(step), i};
+        if (by_ratio) {
+          if (WithinRatio(std::clamp(parameter[step], -1.0, 1.0), vector[i].labels)) {
+            heap.Push(element);
+          }
+        } else if (!ranked) {
+          if (heap.size() < k) heap.Push(element);
+        } else if (histograms && column.histogram(step) != nullptr) {
+          query_->annotations.Info(
+              fmt::format("ignored histogram in {} aggregation", AggregateOpName(expr.op)),
+              expr.position);
+        } else if (heap.size() < k) {
+          heap.Push(element);
+        } else if (heap.Beats(element.value)) {
+          heap.ReplaceWorst(element);
+        }
       }
     }
-    for (BestHeap& heap : heaps) {
-      const std::vector<BestHeap::Element>& best = ranked ? heap.Sorted() : heap.elements();
-      for (const BestHeap::Element& element : best) pick(element.series, step);
+    for (size_t step = begin; step < end; ++step) {
+      if (wanted[step - begin] == 0) continue;
+      for (size_t group = 0; group < index.size(); ++group) {
+        BestHeap& heap = heaps[(step - begin) * index.size() + group];
+        const std::vector<BestHeap::Element>& best = ranked ? heap.Sorted() : heap.elements();
+        for (const BestHeap::Element& element : best) pick(element.series, step);
+      }
     }
     NARTHEX_RETURN_IF_ERROR(status);
   }

@@ -299,12 +299,16 @@ Result<std::unique_ptr<storage::Querier>> Db::OpenQuerier(TimeRange range) {
   std::vector<std::unique_ptr<storage::Querier>> queriers;
   // The head first: what a truncation takes from it afterwards stands in a block that is listed
   // before the truncation begins.
-  if (range.end_ms >= std::min(impl_->head->min_time_ms(), impl_->head->min_late_ms())) {
+  const bool has_head =
+      range.end_ms >= std::min(impl_->head->min_time_ms(), impl_->head->min_late_ms());
+  if (has_head) {
     queriers.push_back(impl_->head->OpenQuerier(range));
   }
   for (const auto& block : *impl_->blocks->Snapshot()) {
     if (block->Overlaps(range)) queriers.push_back(NewBlockQuerier(block, range));
   }
+  // Merged in the order of time, in which the head comes last.
+  if (has_head) std::rotate(queriers.begin(), queriers.begin() + 1, queriers.end());
   return storage::MergeQueriers(std::move(queriers));
 }
 
