@@ -179,9 +179,13 @@ void CompactSide(std::vector<Span>* spans, std::vector<Count>* buckets, std::vec
     for (size_t i = 0; i < buckets->size(); ++i) {
       if (!populated(i)) return false;
     }
-    return std::all_of(spans->begin(), spans->end(), [&](const Span& span) {
-      return span.length > 0 && (span.offset < 0 || static_cast<size_t>(span.offset) > empty_max);
-    });
+    for (size_t i = 0; i < spans->size(); ++i) {
+      const Span& span = (*spans)[i];
+      if (span.length == 0) return false;
+      // Before the first span there is no gap.
+      if (i > 0 && span.offset >= 0 && static_cast<size_t>(span.offset) <= empty_max) return false;
+    }
+    return true;
   };
   if (compact_already()) return;
   uint64_t wanted = 0;
@@ -214,6 +218,47 @@ void CompactSide(std::vector<Span>* spans, std::vector<Count>* buckets, std::vec
 // Sums
 // ---------------------------------------------------------------------------------------------
 
+// Where the buckets of some spans lie among those of other spans; nothing if one of them does not
+// or if the indices do not ascend.
+std::optional<std::vector<uint32_t>> PlacesOf(const std::vector<Span>& spans, size_t bucket_count,
+                                              const std::vector<Span>& among, size_t among_count) {
+  std::vector<uint32_t> places;
+  places.reserve(bucket_count);
+  // The span of `among` that is looked at: its first index, and the place of that.
+  size_t next_span = 0;
+  int64_t first = 0;
+  int64_t end = 0;
+  size_t place = 0;
+  size_t place_end = 0;
+  int64_t begin = 0;
+  for (const Span& span : spans) {
+    if (span.offset < 0 && &span != spans.data()) return std::nullopt;
+    begin += span.offset;
+    const int64_t wanted_end =
+        begin + static_cast<int64_t>(std::min<size_t>(span.length, bucket_count - places.size()));
+    while (begin < wanted_end) {
+      while (end <= begin) {
+        if (next_span == among.size()) return std::nullopt;
+        const Span& candidate = among[next_span++];
+        if (next_span > 1 && candidate.offset < 0) return std::nullopt;
+        first = end + candidate.offset;
+        end = first + candidate.length;
+        place = place_end;
+        place_end += candidate.length;
+        if (place_end > among_count) return std::nullopt;
+      }
+      if (begin < first) return std::nullopt;
+      const int64_t both_end = std::min(wanted_end, end);
+      for (; begin < both_end; ++begin) {
+        places.push_back(static_cast<uint32_t>(place + static_cast<size_t>(begin - first)));
+      }
+    }
+    begin = wanted_end;
+  }
+  if (places.size() != bucket_count) return std::nullopt;
+  return places;
+}
+
 // Adds `sign` times the other side. Leading buckets of the other that lie within the zero bucket
 // are part of its zero count already.
 void AddSide(int32_t schema, double zero_threshold, double sign, const Side& side,
@@ -243,6 +288,17 @@ void AddSide(int32_t schema, double zero_threshold, double sign, const Side& sid
       if (inside_zero && skips(index)) return;
       double unused = 0;
       add(other_at(i), &buckets[i], side.errors == nullptr ? &unused : &(*side.errors)[i]);
+    });
+    return;
+  }
+  // Sums of many histograms soon have every bucket that turns up: nothing has to be moved.
+  if (const std::optional<std::vector<uint32_t>> places =
+          PlacesOf(other_spans, other_buckets.size(), *side.spans, buckets.size())) {
+    ForEachBucket(other_spans, other_buckets.size(), [&](int32_t index, size_t i) {
+      if (inside_zero && skips(index)) return;
+      const size_t at = (*places)[i];
+      double unused = 0;
+      add(other_at(i), &buckets[at], side.errors == nullptr ? &unused : &(*side.errors)[at]);
     });
     return;
   }
