@@ -43,6 +43,8 @@ std::shared_ptr<Collector> MakePlatformCollector() {
                              "What this program's metrics library was built with and runs on."));
     out.back().metrics.push_back({facts, GaugeValue{1}, std::nullopt});
     const auto info = mallinfo2();
+    // Another allocator stands in malloc's place: these numbers would say nothing.
+    if (info.arena == 0 && info.hblkhd == 0) return;
     for (const Row& row : {
              Row{"cpp_malloc_used_bytes", "Bytes that malloc has handed out.",
                  info.uordblks + info.hblkhd},

@@ -168,6 +168,7 @@ TEST(PlatformCollector, NamesWhatItRunsOn) {
   EXPECT_THAT(page, HasSubstr("cpp_info{arch=\""));
   EXPECT_THAT(page, HasSubstr("libc=\"glibc 2."));
   const auto before = SampleValue(registry, "cpp_malloc_used_bytes");
+  if (!before) GTEST_SKIP() << "another allocator stands in malloc's place";
   const std::vector<char> held(32 << 20, 'x');
   const volatile char* const seen = held.data();  // Otherwise the compiler would leave it out.
   EXPECT_EQ(seen[1], 'x');
