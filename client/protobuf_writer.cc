@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "narthex/client/exposition.h"
+#include "text_parts.h"
 
 namespace narthex::client {
 namespace {
@@ -20,6 +21,10 @@ struct Field {
 };
 
 void AppendVarint(uint64_t v, std::string& out) {
+  if (v < 0x80) {
+    out += static_cast<char>(v);
+    return;
+  }
   while (v >= 0x80) {
     out += static_cast<char>(v | 0x80);
     v >>= 7;
@@ -35,24 +40,32 @@ class WireSink {
  public:
   explicit WireSink(std::string& out) : out_(out) {}
 
+  // Lengths stand before contents whose size is not known yet. One byte is kept for them, which is
+  // nearly always enough; otherwise the content moves up once its size is known.
   void Begin(Field field) {
     Tag(field, 2);
     starts_.push_back(out_.size());
+    out_ += '\0';
   }
-  // Lengths stand before contents whose size is not known yet: the content is moved up by the few
-  // bytes of the length once it is.
   void End() {
     const size_t start = starts_.back();
     starts_.pop_back();
+    const size_t size = out_.size() - start - 1;
+    if (size < 0x80) {
+      out_[start] = static_cast<char>(size);
+      return;
+    }
     std::string length;
-    AppendVarint(out_.size() - start, length);
-    out_.insert(start, length);
+    AppendVarint(size, length);
+    out_.replace(start, 1, length);
   }
   void Double(Field field, double v) {
     Tag(field, 1);
     uint64_t bits;
     std::memcpy(&bits, &v, sizeof bits);
-    for (int i = 0; i < 8; ++i) out_ += static_cast<char>(bits >> (8 * i));
+    char bytes[8];
+    for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
+    out_.append(bytes, sizeof bytes);
   }
   void Unsigned(Field field, uint64_t v) {
     Tag(field, 0);
@@ -310,9 +323,10 @@ void EmitFamily(Sink& sink, const MetricFamily& family) {
   if (family.help) sink.Text({2, "help"}, *family.help);
   const TypeEntry type = WireType(family.type);
   sink.Enum({3, "type"}, type.number, type.word);
-  for (const Metric& metric : family.metrics) {
+  for (size_t i = 0; i < family.metrics.size(); ++i) {
+    PrefetchLabels(family.metrics, i);
     sink.Begin({4, "metric"});
-    EmitMetric(sink, metric);
+    EmitMetric(sink, family.metrics[i]);
     sink.End();
   }
   if (family.unit) sink.Text({5, "unit"}, *family.unit);
@@ -322,6 +336,14 @@ void EmitFamily(Sink& sink, const MetricFamily& family) {
 
 void WriteProtobufDelimited(const MetricFamily& family, std::string& out) {
   std::string message;
+  // Not exact: so that a large family does not grow by doubling.
+  if (family.metrics.size() > 1) {
+    WireSink first(message);
+    EmitMetric(first, family.metrics[0]);
+    const size_t size = message.size() + 8;
+    message.clear();
+    message.reserve(size * family.metrics.size());
+  }
   WireSink sink(message);
   EmitFamily(sink, family);
   AppendVarint(message.size(), out);

@@ -269,6 +269,7 @@ GatherResult Registry::Gather() const {
   GatherResult result{{}, std::move(page.errors)};
   for (Gatherer::Item& item : page.items) {
     if (item.unread != nullptr) {
+      item.family.metrics.reserve(item.unread->size());
       for (detail::FamilyCore::Cursor cursor; !cursor.done;) {
         item.unread->CollectSome(cursor, item.family.metrics);
       }
