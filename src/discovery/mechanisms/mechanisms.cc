@@ -1,10 +1,12 @@
 #include "discovery/mechanisms/mechanisms.h"
 
+#include "discovery/aws/aws_discovery.h"
 #include "discovery/consul/consul_discoverer.h"
 #include "discovery/digitalocean/digitalocean_discoverer.h"
 #include "discovery/dns/dns_discoverer.h"
 #include "discovery/eureka/eureka_discoverer.h"
 #include "discovery/file/file_discoverer.h"
+#include "discovery/gce/gce_discoverer.h"
 #include "discovery/hetzner/hetzner_discoverer.h"
 #include "discovery/http/http_discoverer.h"
 #include "discovery/ionos/ionos_discoverer.h"
@@ -28,11 +30,13 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterDnsDiscovery(registry);
   RegisterKubernetesDiscovery(registry);
   RegisterNomadDiscovery(registry);
+  RegisterAwsDiscovery(registry);
   RegisterConsulDiscovery(registry);
   RegisterDigitaloceanDiscovery(registry);
   RegisterDockerDiscovery(registry);
   RegisterDockerSwarmDiscovery(registry);
   RegisterEurekaDiscovery(registry);
+  RegisterGceDiscovery(registry);
   RegisterHetznerDiscovery(registry);
   RegisterIonosDiscovery(registry);
   RegisterLinodeDiscovery(registry);

@@ -1,0 +1,63 @@
+#include "discovery/aws/aws_discovery.h"
+
+#include "discovery/aws/ec2_discoverer.h"
+#include "discovery/aws/lightsail_discoverer.h"
+
+namespace narthex {
+
+namespace {
+
+// The role's own entry with what the common one sets.
+template <typename Config>
+Config RoleConfig(const AwsSdConfig& common) {
+  Config config;
+  config.region = common.region;
+  config.endpoint = common.endpoint;
+  config.access_key = common.access_key;
+  config.secret_key = common.secret_key;
+  config.profile = common.profile;
+  config.role_arn = common.role_arn;
+  config.external_id = common.external_id;
+  config.http_client = common.http_client;
+  if (common.port != 0) config.port = common.port;
+  if (common.refresh_interval.nanos != 0) config.refresh_interval = common.refresh_interval;
+  return config;
+}
+
+Result<std::unique_ptr<Discoverer>> MakeByRole(const AwsSdConfig& common,
+                                               const std::string& set_name,
+                                               DiscoveryEnvironment& environment) {
+  if (common.role == "ec2") {
+    Ec2SdConfig config = RoleConfig<Ec2SdConfig>(common);
+    config.filters = common.filters;
+    return MakeEc2Discoverer(config, set_name, environment);
+  }
+  if (common.role == "lightsail") {
+    return MakeLightsailDiscoverer(RoleConfig<LightsailSdConfig>(common), set_name, environment);
+  }
+  return MakeError(ErrorCode::kUnsupported,
+                   "aws service discovery with role {} is not supported yet", common.role);
+}
+
+template <typename Config, typename Make>
+void Register(DiscoveryRegistry& registry, std::string mechanism, Make make) {
+  registry.Register(
+      std::move(mechanism),
+      [make](const SdConfig& config, const std::string& set_name,
+             DiscoveryEnvironment& environment) -> Result<std::unique_ptr<Discoverer>> {
+        if (environment.http == nullptr) {
+          return MakeError(ErrorCode::kUnsupported, "there is no HTTP client");
+        }
+        return make(*config.As<Config>(), set_name, environment);
+      });
+}
+
+}  // namespace
+
+void RegisterAwsDiscovery(DiscoveryRegistry& registry) {
+  Register<AwsSdConfig>(registry, "aws", MakeByRole);
+  Register<Ec2SdConfig>(registry, "ec2", MakeEc2Discoverer);
+  Register<LightsailSdConfig>(registry, "lightsail", MakeLightsailDiscoverer);
+}
+
+}  // namespace narthex

@@ -1,0 +1,34 @@
+// Access tokens for Google's APIs, found as its own libraries do ("application default
+// credentials"):
+//
+//   1. the file that GOOGLE_APPLICATION_CREDENTIALS names
+//   2. ~/.config/gcloud/application_default_credentials.json
+//   3. the machine's service account, from the metadata server
+//
+// Files of service accounts and of users are known; other kinds are an error. A token is kept until
+// shortly before it ends. On the discovery loop.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "discovery/async.h"
+#include "discovery/http/api_client.h"
+
+namespace narthex {
+
+class GoogleToken {
+ public:
+  explicit GoogleToken(const ApiClient& api) : api_(api) {}
+  Async<Result<std::string>> Get();
+
+ private:
+  Async<Result<std::string>> FromFile(std::string text, std::string path);
+  Async<Result<std::string>> Fetch(FetchRequest request);
+
+  const ApiClient& api_;
+  std::string token_;
+  int64_t good_until_nanos_ = 0;  // On the loop's clock.
+};
+
+}  // namespace narthex
