@@ -20,12 +20,13 @@ Status UnexpectedEof() {
 class FieldReader {
  public:
   FieldReader(std::string_view message, std::string_view message_name)
-      : reader_(message), message_name_(message_name) {}
+      : p_(message.data()), end_(message.data() + message.size()), message_name_(message_name) {}
 
-  bool AtEnd() const { return reader_.empty(); }
+  bool AtEnd() const { return p_ == end_; }
 
   Status Next() {
-    NARTHEX_TRY(const uint64_t tag, Varint());
+    uint64_t tag = 0;
+    NARTHEX_RETURN_IF_ERROR(Varint(&tag));
     number_ = static_cast<int32_t>(tag >> 3);
     wire_ = static_cast<Wire>(tag & 7);
     if (wire_ == Wire::kEndGroup) {
@@ -41,43 +42,51 @@ class FieldReader {
 
   int32_t number() const { return number_; }
 
-  Result<uint64_t> Varint() {
-    // Ten bytes at most; what exceeds 64 bits is cut like upstream cuts it.
-    uint64_t value = 0;
-    for (unsigned shift = 0;; shift += 7) {
-      if (shift >= 64) return MakeError(ErrorCode::kInvalidInput, "proto: integer overflow");
-      if (reader_.empty()) return UnexpectedEof();
-      const uint64_t byte = reader_.Byte();
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
+  Status Varint(uint64_t* value) {
+    if (p_ != end_ && static_cast<uint8_t>(*p_) < 0x80) {
+      *value = static_cast<uint8_t>(*p_++);
+      return {};
     }
+    return LongVarint(value);
   }
 
-  Result<std::string_view> Bytes() {
-    NARTHEX_TRY(const uint64_t size, Varint());
+  Status Bytes(std::string_view* bytes) {
+    uint64_t size = 0;
+    NARTHEX_RETURN_IF_ERROR(Varint(&size));
     if (static_cast<int64_t>(size) < 0) {
       return MakeError(ErrorCode::kInvalidInput,
                        "proto: negative length found during unmarshaling");
     }
-    if (size > reader_.remaining()) return UnexpectedEof();
-    return reader_.Bytes(size);
+    if (size > remaining()) return UnexpectedEof();
+    *bytes = {p_, size};
+    p_ += size;
+    return {};
   }
 
-  Result<double> Fixed64() {
-    if (reader_.remaining() < sizeof(uint64_t)) return UnexpectedEof();
-    uint64_t bits = 0;
-    std::memcpy(&bits, reader_.Bytes(sizeof bits).data(), sizeof bits);
-    return std::bit_cast<double>(bits);
+  Status Fixed64(double* value) {
+    if (remaining() < sizeof *value) return UnexpectedEof();
+    std::memcpy(value, p_, sizeof *value);
+    p_ += sizeof *value;
+    return {};
   }
 
   Status Skip() {
     switch (wire_) {
-      case Wire::kVarint: return Varint().status();
-      case Wire::kFixed64: return Fixed64().status();
-      case Wire::kBytes: return Bytes().status();
+      case Wire::kVarint: {
+        uint64_t value = 0;
+        return Varint(&value);
+      }
+      case Wire::kFixed64: {
+        double value = 0;
+        return Fixed64(&value);
+      }
+      case Wire::kBytes: {
+        std::string_view value;
+        return Bytes(&value);
+      }
       case Wire::kFixed32:
-        if (reader_.remaining() < 4) return UnexpectedEof();
-        reader_.Skip(4);
+        if (remaining() < 4) return UnexpectedEof();
+        p_ += 4;
         return {};
       default:
         return MakeError(ErrorCode::kInvalidInput, "proto: illegal wireType {}",
@@ -88,18 +97,15 @@ class FieldReader {
   // Typed fields: the wire type must fit.
   Status Read(std::string_view field, std::string_view* value) {
     NARTHEX_RETURN_IF_ERROR(Expect(Wire::kBytes, field));
-    NARTHEX_TRY(*value, Bytes());
-    return {};
+    return Bytes(value);
   }
   Status Read(std::string_view field, double* value) {
     NARTHEX_RETURN_IF_ERROR(Expect(Wire::kFixed64, field));
-    NARTHEX_TRY(*value, Fixed64());
-    return {};
+    return Fixed64(value);
   }
   Status Read(std::string_view field, uint64_t* value) {
     NARTHEX_RETURN_IF_ERROR(Expect(Wire::kVarint, field));
-    NARTHEX_TRY(*value, Varint());
-    return {};
+    return Varint(value);
   }
   Status ReadZigZag(std::string_view field, int64_t* value) {
     uint64_t raw = 0;
@@ -115,10 +121,12 @@ class FieldReader {
       list->push_back(value);
       return {};
     }
-    NARTHEX_TRY(const std::string_view packed, Bytes());
+    std::string_view packed;
+    NARTHEX_RETURN_IF_ERROR(Bytes(&packed));
     FieldReader values(packed, message_name_);
+    uint64_t raw = 0;
     while (!values.AtEnd()) {
-      NARTHEX_TRY(const uint64_t raw, values.Varint());
+      NARTHEX_RETURN_IF_ERROR(values.Varint(&raw));
       list->push_back(ZigZagDecode(raw));
     }
     return {};
@@ -130,10 +138,12 @@ class FieldReader {
       list->push_back(value);
       return {};
     }
-    NARTHEX_TRY(const std::string_view packed, Bytes());
+    std::string_view packed;
+    NARTHEX_RETURN_IF_ERROR(Bytes(&packed));
     FieldReader values(packed, message_name_);
+    double value = 0;
     while (!values.AtEnd()) {
-      NARTHEX_TRY(const double value, values.Fixed64());
+      NARTHEX_RETURN_IF_ERROR(values.Fixed64(&value));
       list->push_back(value);
     }
     return {};
@@ -146,7 +156,24 @@ class FieldReader {
                      static_cast<int>(wire_), field);
   }
 
-  ByteReader reader_;
+  size_t remaining() const { return static_cast<size_t>(end_ - p_); }
+
+  Status LongVarint(uint64_t* value) {
+    // Ten bytes at most; what exceeds 64 bits is cut like upstream cuts it.
+    uint64_t bits = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      if (shift >= 64) return MakeError(ErrorCode::kInvalidInput, "proto: integer overflow");
+      if (p_ == end_) return UnexpectedEof();
+      const auto byte = static_cast<uint8_t>(*p_++);
+      bits |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) break;
+    }
+    *value = bits;
+    return {};
+  }
+
+  const char* p_;
+  const char* end_;
   std::string_view message_name_;
   int32_t number_ = 0;
   Wire wire_ = Wire::kVarint;
@@ -333,24 +360,29 @@ bool IsPartOf(int32_t field, MetricType type) {
   }
 }
 
+// As new, but for the vectors' memory, which is what is worth keeping.
 void Clear(Metric* metric) {
-  Metric fresh;
-  // The vectors' memory is what is worth keeping.
-  const auto keep = [](auto& old, auto& target) {
-    old.clear();
-    target = std::move(old);
-  };
-  keep(metric->encoded_labels, fresh.encoded_labels);
-  keep(metric->quantiles, fresh.quantiles);
-  keep(metric->buckets, fresh.buckets);
-  keep(metric->negative_spans, fresh.negative_spans);
-  keep(metric->negative_deltas, fresh.negative_deltas);
-  keep(metric->negative_counts, fresh.negative_counts);
-  keep(metric->positive_spans, fresh.positive_spans);
-  keep(metric->positive_deltas, fresh.positive_deltas);
-  keep(metric->positive_counts, fresh.positive_counts);
-  keep(metric->exemplars, fresh.exemplars);
-  *metric = std::move(fresh);
+  metric->encoded_labels.clear();
+  metric->timestamp_ms = 0;
+  metric->value = 0;
+  metric->start_ms.reset();
+  metric->exemplar.reset();
+  metric->sample_count = 0;
+  metric->sample_count_float = 0;
+  metric->sample_sum = 0;
+  metric->quantiles.clear();
+  metric->buckets.clear();
+  metric->schema = 0;
+  metric->zero_threshold = 0;
+  metric->zero_count = 0;
+  metric->zero_count_float = 0;
+  metric->negative_spans.clear();
+  metric->negative_deltas.clear();
+  metric->negative_counts.clear();
+  metric->positive_spans.clear();
+  metric->positive_deltas.clear();
+  metric->positive_counts.clear();
+  metric->exemplars.clear();
 }
 
 }  // namespace

@@ -5,8 +5,10 @@
 // steps:
 //
 //   family -> HELP, (UNIT), TYPE -> metric 1: step step step -> metric 2: ... -> next family
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "exposition/classic_histogram.h"
 #include "exposition/client_proto.h"
@@ -63,7 +65,8 @@ class ProtobufParser final : public Parser {
     return Entry::kEnd;
   }
 
-  Labels SeriesLabels() override { return labels_; }
+  // Only new series are asked for theirs.
+  Labels SeriesLabels() override { return Labels::FromSorted(pairs_); }
 
   bool NextExemplar(Exemplar* exemplar) override {
     if (steps_[step_].kind != StepKind::kHistogram) {
@@ -194,6 +197,7 @@ class ProtobufParser final : public Parser {
     steps_.clear();
     step_ = 0;
     next_exemplar_ = 0;
+    built_native_ = false;
     has_timestamp_ = metric_.timestamp_ms != 0;
     timestamp_ms_ = metric_.timestamp_ms;
     if (proto_family_.type == proto::MetricType::kSummary) {
@@ -209,8 +213,9 @@ class ProtobufParser final : public Parser {
       return {};
     }
     if (!options_.ignore_native_histograms && IsNative(metric_)) {
-      NARTHEX_RETURN_IF_ERROR(
-          BuildNative().WithPrefix("histogram " + GoQuote(proto_family_.name) + ": "));
+      if (Status status = BuildNative(); !status.ok()) {
+        return status.WithPrefix("histogram " + GoQuote(proto_family_.name) + ": ");
+      }
       steps_.push_back({StepKind::kHistogram, 0});
       if (options_.keep_classic && !metric_.buckets.empty()) AddClassicSteps();
       return {};
@@ -228,37 +233,43 @@ class ProtobufParser final : public Parser {
     NARTHEX_RETURN_IF_ERROR(
         CheckSide("negative", metric_.negative_spans,
                   is_float ? metric_.negative_counts.size() : metric_.negative_deltas.size()));
-    native_ = AnyHistogram();
+    // The vectors change places: what the last histogram used serves the next metric.
     if (is_float) {
-      FloatHistogram& h = native_.floating.emplace();
+      native_.integer.reset();
+      if (!native_.floating) native_.floating.emplace();
+      FloatHistogram& h = *native_.floating;
       FillNative(&h);
       h.count = metric_.sample_count_float;
       h.zero_count = metric_.zero_count_float;
-      h.positive_buckets = metric_.positive_counts;
-      h.negative_buckets = metric_.negative_counts;
+      std::swap(h.positive_buckets, metric_.positive_counts);
+      std::swap(h.negative_buckets, metric_.negative_counts);
       CompactHistogram(&h, 0);
     } else {
-      Histogram& h = native_.integer.emplace();
+      native_.floating.reset();
+      if (!native_.integer) native_.integer.emplace();
+      Histogram& h = *native_.integer;
       FillNative(&h);
       h.count = metric_.sample_count;
       h.zero_count = metric_.zero_count;
-      h.positive_buckets = metric_.positive_deltas;
-      h.negative_buckets = metric_.negative_deltas;
+      std::swap(h.positive_buckets, metric_.positive_deltas);
+      std::swap(h.negative_buckets, metric_.negative_deltas);
       CompactHistogram(&h, 0);
     }
+    built_native_ = true;
     return {};
   }
 
   template <typename H>
-  void FillNative(H* h) const {
+  void FillNative(H* h) {
     h->schema = metric_.schema;
     h->sum = metric_.sample_sum;
     h->zero_threshold = metric_.zero_threshold;
-    h->positive_spans = metric_.positive_spans;
-    h->negative_spans = metric_.negative_spans;
-    if (proto_family_.type == proto::MetricType::kGaugeHistogram) {
-      h->counter_reset_hint = CounterResetHint::kGauge;
-    }
+    std::swap(h->positive_spans, metric_.positive_spans);
+    std::swap(h->negative_spans, metric_.negative_spans);
+    h->custom_values.clear();
+    h->counter_reset_hint = proto_family_.type == proto::MetricType::kGaugeHistogram
+                                ? CounterResetHint::kGauge
+                                : CounterResetHint::kUnknown;
   }
 
   Status BuildConverted() {
@@ -306,7 +317,7 @@ class ProtobufParser final : public Parser {
         break;
       }
       case StepKind::kHistogram:
-        if (options_.ignore_native_histograms || !IsNative(metric_)) {
+        if (!built_native_) {
           if (Status status = BuildConverted(); !status.ok()) return Fail(std::move(status));
         }
         histogram_ = native_.integer ? &*native_.integer : nullptr;
@@ -321,11 +332,11 @@ class ProtobufParser final : public Parser {
 
   Status BuildLabels(std::string_view suffix, std::string_view bound_label,
                      std::string_view bound) {
-    const std::string name = std::string(proto_family_.name) + std::string(suffix);
+    name_.assign(proto_family_.name).append(suffix);
     const bool with_type = options_.type_and_unit_labels && type_ != MetricType::kUnknown;
     const bool with_unit = options_.type_and_unit_labels && !proto_family_.unit.empty();
     pairs_.clear();
-    pairs_.push_back({kMetricNameLabel, name});
+    pairs_.push_back({kMetricNameLabel, name_});
     if (with_type) pairs_.push_back({kTypeLabel, MetricTypeName(type_)});
     if (with_unit) pairs_.push_back({kUnitLabel, proto_family_.unit});
     for (const std::string_view encoded : metric_.encoded_labels) {
@@ -337,8 +348,14 @@ class ProtobufParser final : public Parser {
       }
       pairs_.push_back({label.name, label.value});
     }
-    if (!bound_label.empty()) pairs_.push_back({bound_label, bound});
-    labels_ = SortedLabels(&pairs_);
+    if (!bound_label.empty()) {
+      bound_.assign(bound);
+      pairs_.push_back({bound_label, bound_});
+    }
+    const auto by_name = [](const LabelView& a, const LabelView& b) { return a.name < b.name; };
+    if (!std::is_sorted(pairs_.begin(), pairs_.end(), by_name)) {
+      std::stable_sort(pairs_.begin(), pairs_.end(), by_name);
+    }
     series_text_.clear();
     // With empty values, which tell series apart for the cache's purposes.
     for (const LabelView& pair : pairs_) {
@@ -359,9 +376,9 @@ class ProtobufParser final : public Parser {
     exemplar->value = from.value;
     exemplar->has_timestamp = from.timestamp_ms.has_value();
     exemplar->timestamp_ms = from.timestamp_ms.value_or(0);
-    pairs_.clear();
-    for (const proto::LabelPair& label : from.labels) pairs_.push_back({label.name, label.value});
-    exemplar->labels = SortedLabels(&pairs_);
+    std::vector<LabelView> pairs;
+    for (const proto::LabelPair& label : from.labels) pairs.push_back({label.name, label.value});
+    exemplar->labels = SortedLabels(&pairs);
   }
 
   std::string_view rest_;
@@ -375,8 +392,11 @@ class ProtobufParser final : public Parser {
   AnyHistogram native_;
   size_t next_exemplar_ = 0;
   bool exemplar_given_ = false;
+  bool built_native_ = false;
+  // Of the series: sorted, with the texts that are not the page's own.
   std::vector<LabelView> pairs_;
-  Labels labels_;
+  std::string name_;
+  std::string bound_;
   std::string series_text_;
 };
 

@@ -732,6 +732,28 @@ ZeroBucketSize ZeroBucketFor(const FloatHistogram& histogram, double threshold) 
   return GrowZeroBucket(histogram, std::max(threshold, histogram.zero_threshold), nullptr, &unused);
 }
 
+namespace {
+
+// Whether compacting a side would change nothing: no empty bucket, and no span that is empty or
+// continues the one before. So are nearly all histograms that are scraped.
+bool SpansAreCompact(const std::vector<Span>& spans) {
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (spans[i].length == 0 || (i > 0 && spans[i].offset <= 0)) return false;
+  }
+  return true;
+}
+
+bool IsCompact(const std::vector<Span>& spans, const std::vector<int64_t>& deltas) {
+  int64_t count = 0;
+  for (const int64_t delta : deltas) {
+    count = static_cast<int64_t>(static_cast<uint64_t>(count) + static_cast<uint64_t>(delta));
+    if (count == 0) return false;
+  }
+  return SpansAreCompact(spans);
+}
+
+}  // namespace
+
 void CompactHistogram(FloatHistogram* histogram, size_t empty_buckets_max) {
   CompactSide(&histogram->positive_spans, &histogram->positive_buckets, nullptr, empty_buckets_max);
   CompactSide(&histogram->negative_spans, &histogram->negative_buckets, nullptr, empty_buckets_max);
@@ -740,6 +762,8 @@ void CompactHistogram(FloatHistogram* histogram, size_t empty_buckets_max) {
 void CompactHistogram(Histogram* histogram, size_t empty_buckets_max) {
   for (const bool positive : {true, false}) {
     auto* buckets = positive ? &histogram->positive_buckets : &histogram->negative_buckets;
+    const auto& spans = positive ? histogram->positive_spans : histogram->negative_spans;
+    if (IsCompact(spans, *buckets)) continue;
     ToAbsolute(buckets);
     CompactSide(positive ? &histogram->positive_spans : &histogram->negative_spans, buckets,
                 nullptr, empty_buckets_max);
