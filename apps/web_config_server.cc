@@ -300,6 +300,7 @@ Result<std::unique_ptr<net::HttpServer>> StartWebServer(net::EventLoop& loop,
                                                         const std::string& web_config_file,
                                                         net::HttpServer::Handler handler) {
   bool tls = false;
+  bool http2 = false;
   if (!web_config_file.empty()) {
     NARTHEX_RETURN_IF_ERROR(CheckWebConfig(web_config_file));
     auto gate = std::make_shared<WebGate>(loop, web_config_file, std::move(handler));
@@ -310,7 +311,15 @@ Result<std::unique_ptr<net::HttpServer>> StartWebServer(net::EventLoop& loop,
                {"interval", FormatGoDuration(config->rate_limit.interval_nanos)});
     }
     tls = config->tls_server_config.is_enabled();
-    if (tls) options.tls_source = [gate] { return gate->Tls(); };
+    // Whether HTTP/2 is spoken is decided at the start, once.
+    http2 = tls && config->http_server_config.http2;
+    if (tls) {
+      options.tls_source = [gate, http2]() -> Result<net::TlsServerOptions> {
+        NARTHEX_TRY(net::TlsServerOptions tls_options, gate->Tls());
+        tls_options.http2 = http2;
+        return tls_options;
+      };
+    }
     handler = [gate](std::shared_ptr<net::HttpExchange> exchange) {
       gate->Serve(std::move(exchange));
     };
@@ -319,7 +328,7 @@ Result<std::unique_ptr<net::HttpServer>> StartWebServer(net::EventLoop& loop,
               net::HttpServer::Start(loop, std::move(options), std::move(handler)));
   for (const std::string& address : server->addresses()) {
     LOG_INFO("Listening on", {"address", address});
-    LOG_INFO(tls ? "TLS is enabled." : "TLS is disabled.", {"http2", false}, {"address", address});
+    LOG_INFO(tls ? "TLS is enabled." : "TLS is disabled.", {"http2", http2}, {"address", address});
   }
   return server;
 }

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "net/crypto.h"
@@ -21,6 +22,7 @@
 #include "net/sigv4.h"
 #include "net/tls_for_test.h"
 #include "net/url.h"
+#include "util/thread_pool.h"
 
 namespace narthex::net {
 namespace {
@@ -265,13 +267,43 @@ class ClientTest : public ::testing::Test {
   std::unique_ptr<HttpServer> Start(std::function<Result<TlsServerOptions>()> tls) {
     HttpServerOptions options;
     options.listen_addresses = {"127.0.0.1:0"};
+    options.body_bytes_max = 8 << 20;
+    options.stream_buffer_bytes = 64 << 10;
     options.tls_source = std::move(tls);
-    auto server = HttpServer::Start(loop_, std::move(options),
-                                    [this](std::shared_ptr<HttpExchange> exchange) {
-                                      exchange->Respond(Answer(exchange->request()));
-                                    });
+    auto server = HttpServer::Start(
+        loop_, std::move(options),
+        [this](std::shared_ptr<HttpExchange> exchange) { Handle(std::move(exchange)); });
     EXPECT_TRUE(server.ok()) << server.status().message();
     return *std::move(server);
+  }
+
+  void Handle(std::shared_ptr<HttpExchange> exchange) {
+    const std::string path = exchange->request().path;
+    if (path == "/stream") {
+      pool_.Submit([exchange] {
+        exchange->StartStream({});
+        for (int i = 0; i < 500; ++i) {
+          if (!exchange->Write(std::string(10'000, static_cast<char>('a' + i % 26))).ok()) return;
+        }
+        exchange->Finish();
+      });
+    } else if (path == "/broken") {
+      pool_.Submit([exchange]() mutable {
+        exchange->StartStream({});
+        static_cast<void>(exchange->Write("part"));
+        exchange.reset();
+      });
+    } else if (path == "/wait") {
+      pool_.Submit([this, exchange] {
+        waiting_ = true;
+        while (!exchange->stop_token().stop_requested()) std::this_thread::yield();
+        HttpResponse response;
+        response.body = "stopped";
+        exchange->Respond(std::move(response));
+      });
+    } else {
+      exchange->Respond(Answer(exchange->request()));
+    }
   }
 
   HttpResponse Answer(const HttpRequest& request) {
@@ -292,6 +324,11 @@ class ClientTest : public ::testing::Test {
       to(307, "end");
     } else if (request.path == "/loop") {
       to(302, "/loop");
+    } else if (request.path == "/protocol") {
+      // Names of fields come in lower case over HTTP/2, as they were sent over HTTP/1.1.
+      const bool lower = request.headers.fields().front().first != "Host";
+      response.body = std::string(lower ? "HTTP/2" : "HTTP/1.1") +
+                      " host=" + std::string(request.headers.Get("Host"));
     } else if (request.path == "/bare") {
       response.status = 302;
     } else if (request.path == "/away") {
@@ -325,7 +362,9 @@ class ClientTest : public ::testing::Test {
     return directory_ + "/" + name;
   }
 
+  ThreadPool pool_{"test", 2};
   EventLoop loop_;
+  std::atomic<bool> waiting_{false};
   std::string directory_;
   std::unique_ptr<HttpServer> server_;
   std::string base_;
@@ -618,6 +657,7 @@ class TlsTest : public ClientTest {
       TlsServerOptions options;
       options.certificate_pem = certificate_;
       options.key_pem = key_;
+      options.http2 = http2_;
       return options;
     });
     tls_base_ = "https://" + tls_server_->addresses()[0];
@@ -625,6 +665,7 @@ class TlsTest : public ClientTest {
 
   std::unique_ptr<IdentityForTest> authority_ = MakeIdentityForTest("ca", "", nullptr);
   std::string certificate_, key_;
+  std::atomic<bool> http2_{true};
   std::unique_ptr<HttpServer> tls_server_;
   std::string tls_base_;
 };
@@ -645,6 +686,65 @@ TEST_F(TlsTest, VerifiesServers) {
                 "/x\": http: server gave HTTP response to HTTPS client");
   EXPECT_THAT(Body(tls_base_ + "/x", {.ca_pem = ca, .tls_max_version = "TLS11"}),
               StartsWith(prefix));
+}
+
+TEST_F(TlsTest, SpeaksHttp2WhereBothWant) {
+  Serve(*MakeIdentityForTest("server", "IP:127.0.0.1", authority_.get()));
+  HttpClientOptions options = {.ca_pem = authority_->CertificatePem()};
+  const auto protocol = [&] { return Body(tls_base_ + "/protocol", options); };
+  EXPECT_EQ(protocol(), "HTTP/2 host=" + tls_base_.substr(8));
+  options.enable_http2 = false;
+  EXPECT_EQ(protocol(), "HTTP/1.1 host=" + tls_base_.substr(8));
+  options.enable_http2 = true;
+  http2_ = false;
+  options.server_name = "127.0.0.1";
+  EXPECT_EQ(Fetch(tls_base_ + "/x", options).status_text, "200 OK");
+}
+
+TEST_F(TlsTest, CarriesBodiesStreamsAndErrorsOverHttp2) {
+  Serve(*MakeIdentityForTest("server", "IP:127.0.0.1", authority_.get()));
+  const HttpClientOptions options = {.ca_pem = authority_->CertificatePem()};
+  const std::string large(3 << 20, 'x');
+  EXPECT_EQ(Body(tls_base_ + "/x", options, "POST", large), "POST /x " + large);
+  const std::string stream = Body(tls_base_ + "/stream", options);
+  EXPECT_EQ(stream.size(), 5'000'000u);
+  EXPECT_EQ(stream[4'999'999], static_cast<char>('a' + 499 % 26));
+  const HttpClientResponse missing = Fetch(tls_base_ + "/bare", options);
+  EXPECT_EQ(missing.status_text, "302 Found");
+  EXPECT_EQ(Fetch(tls_base_ + "/x", options, "HEAD").body, "");
+  EXPECT_EQ(Fetch(tls_base_ + "/x", options, "POST", std::string(9 << 20, 'x')).status, 413);
+  // A stream that its handler gives up must not look whole.
+  EXPECT_FALSE(Fetch(tls_base_ + "/broken", options).error.ok());
+  // Many at once, over one connection or few.
+  const auto shared = std::make_shared<const HttpClientOptions>(options);
+  std::atomic<int> good{0};
+  std::atomic<int> done{0};
+  for (int i = 0; i < 50; ++i) {
+    HttpClientRequest request;
+    request.url = tls_base_ + "/many?" + std::to_string(i);
+    request.options = shared;
+    client_.Fetch(std::move(request), [&, i](HttpClientResponse response) {
+      if (response.body == "GET /many?" + std::to_string(i)) ++good;
+      ++done;
+    });
+  }
+  while (done < 50) std::this_thread::yield();
+  EXPECT_EQ(good, 50);
+}
+
+TEST_F(TlsTest, EndsHttp2ConnectionsWhenTheServerStops) {
+  Serve(*MakeIdentityForTest("server", "IP:127.0.0.1", authority_.get()));
+  HttpClientRequest request;
+  request.url = tls_base_ + "/wait";
+  HttpClientOptions options = {.ca_pem = authority_->CertificatePem()};
+  request.options = std::make_shared<const HttpClientOptions>(options);
+  std::promise<HttpClientResponse> answer;
+  client_.Fetch(std::move(request),
+                [&](HttpClientResponse response) { answer.set_value(std::move(response)); });
+  while (!waiting_) std::this_thread::yield();
+  tls_server_->Stop(5'000'000'000);
+  EXPECT_EQ(answer.get_future().get().body, "stopped");
+  EXPECT_EQ(tls_server_->connection_count(), 0u);
 }
 
 TEST_F(TlsTest, ConnectsAnewWhenTheAuthorityChanges) {

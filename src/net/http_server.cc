@@ -25,6 +25,8 @@
 #include <mutex>
 #include <set>
 
+#include "net/http2_session.h"
+#include "net/server_exchange.h"
 #include "util/check.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -45,151 +47,6 @@ constexpr auto kAsValue = asio::as_tuple(asio::use_awaitable);  // Errors come b
 // Writing moves, and a TLS handshake ends, within these times.
 constexpr auto kProgressTimeout = std::chrono::seconds(120);
 constexpr auto kHandshakeTimeout = std::chrono::seconds(10);
-constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
-
-HttpResponse PlainError(int status, std::string_view text) {
-  HttpResponse response;
-  response.status = status;
-  response.headers.Add("Content-Type", std::string(kPlainText));
-  response.headers.Add("X-Content-Type-Options", "nosniff");
-  response.body = std::string(text) + "\n";
-  return response;
-}
-
-// The answer to one request, handed from the handler's thread to the session on the loop.
-//
-// A stream's parts wait in `parts_`, at most `buffer_bytes_` of them; the session takes them all at
-// once and frees the space when they are sent.
-class Exchange : public HttpExchange {
- public:
-  Exchange(HttpRequest request, size_t buffer_bytes, std::function<void()> wake_session)
-      : request_(std::move(request)),
-        buffer_bytes_(buffer_bytes),
-        wake_session_(std::move(wake_session)) {}
-
-  const HttpRequest& request() const override { return request_; }
-  std::stop_token stop_token() const override { return stop_.get_token(); }
-
-  void Respond(HttpResponse response) override {
-    {
-      const std::lock_guard lock(mutex_);
-      NARTHEX_CHECK(!answered_);
-      answered_ = true;
-      finished_ = true;
-      response_ = std::move(response);
-    }
-    wake_session_();
-  }
-
-  void StartStream(HttpResponse response) override {
-    {
-      const std::lock_guard lock(mutex_);
-      NARTHEX_CHECK(!answered_);
-      answered_ = true;
-      streaming_ = true;
-      response_ = std::move(response);
-    }
-    wake_session_();
-  }
-
-  Status Write(std::string part) override {
-    {
-      std::unique_lock lock(mutex_);
-      space_.wait(lock, [this] { return closed_ || buffered_ < buffer_bytes_; });
-      if (closed_) return Status(ErrorCode::kCanceled, "client closed the connection");
-      buffered_ += part.size();
-      parts_.push_back(std::move(part));
-    }
-    wake_session_();
-    return {};
-  }
-
-  bool TryWrite(std::string part) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_ || buffered_ >= buffer_bytes_) return false;
-      buffered_ += part.size();
-      parts_.push_back(std::move(part));
-    }
-    wake_session_();
-    return true;
-  }
-
-  void Finish() override {
-    {
-      const std::lock_guard lock(mutex_);
-      finished_ = true;
-    }
-    wake_session_();
-  }
-
-  // --- For the session, on the loop. ---
-
-  // What can be sent now.
-  struct Step {
-    bool answered = false;
-    bool streaming = false;
-    bool finished = false;
-    std::deque<std::string> parts;
-  };
-  Step Take() {
-    const std::lock_guard lock(mutex_);
-    return {answered_, streaming_, finished_, std::exchange(parts_, {})};
-  }
-  HttpResponse TakeResponse() {
-    const std::lock_guard lock(mutex_);
-    return std::move(response_);
-  }
-  void Sent(size_t bytes) {
-    {
-      const std::lock_guard lock(mutex_);
-      buffered_ -= std::min(bytes, buffered_);
-    }
-    space_.notify_all();
-  }
-  void Close() {
-    {
-      const std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    space_.notify_all();
-    stop_.request_stop();
-  }
-  // The handler dropped its last reference without an answer.
-  void Abandon() {
-    bool broken = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (answered_ && finished_) return;
-      // A stream without an end breaks the connection, so that nobody takes the part for the whole.
-      broken = answered_;
-      if (!answered_) {
-        response_ = PlainError(500, "internal error: request was not answered");
-        answered_ = true;
-        finished_ = true;
-      }
-    }
-    if (broken) Close();
-    wake_session_();
-  }
-
- private:
-  const HttpRequest request_;
-  const size_t buffer_bytes_;
-  const std::function<void()> wake_session_;
-  std::stop_source stop_;
-
-  std::mutex mutex_;
-  std::condition_variable space_;
-  HttpResponse response_;
-  std::deque<std::string> parts_;
-  size_t buffered_ = 0;
-  bool answered_ = false;
-  bool streaming_ = false;
-  bool finished_ = false;
-  bool closed_ = false;
-};
-
 std::string SerializeHead(const HttpResponse& response, bool keep_alive, bool chunked,
                           size_t content_length) {
   const std::string_view text = HttpStatusText(response.status);
@@ -197,14 +54,7 @@ std::string SerializeHead(const HttpResponse& response, bool keep_alive, bool ch
   for (const auto& [name, value] : response.headers.fields()) {
     head.append(name).append(": ").append(value).append("\r\n");
   }
-  if (!response.headers.Has("Date")) {
-    char date[40];
-    const std::time_t now = std::time(nullptr);
-    std::tm utc;
-    gmtime_r(&now, &utc);
-    head.append(date,
-                std::strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc));
-  }
+  if (!response.headers.Has("Date")) head.append("Date: ").append(DateField()).append("\r\n");
   if (chunked) {
     head.append("Transfer-Encoding: chunked\r\n");
   } else if (response.status != 204 && response.status != 304) {
@@ -251,6 +101,7 @@ class Session : public Connection, public std::enable_shared_from_this<Session<S
   ServerImpl& server_;
   asio::steady_timer wake_;
   std::shared_ptr<Exchange> current_;
+  std::shared_ptr<Http2Session> http2_;  // Once the client has chosen it.
   std::string remote_address_;
   bool stopping_ = false;
 };
@@ -308,6 +159,10 @@ Session<Stream>::Session(Stream stream, ServerImpl& server)
 template <typename Stream>
 void Session<Stream>::Shutdown(bool force) {
   stopping_ = true;
+  if (http2_ != nullptr) {
+    http2_->Shutdown(force);
+    return;
+  }
   if (current_ != nullptr) current_->Close();
   if (current_ == nullptr || force) tcp_layer().close();
 }
@@ -341,6 +196,24 @@ asio::awaitable<void> Session<Stream>::Run() {
     }
     const auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAsValue);
     if (error) co_return;
+    const unsigned char* chosen = nullptr;
+    unsigned int chosen_size = 0;
+    SSL_get0_alpn_selected(stream_.native_handle(), &chosen, &chosen_size);
+    if (chosen_size == 2 && chosen[0] == 'h' && chosen[1] == '2') {
+      http2_ = MakeHttp2Session(&stream_, &server_.context, server_.options, server_.handler,
+                                remote_address_);
+      if (stopping_) http2_->Shutdown(/*force=*/false);
+      bool ended = false;
+      http2_->Start([this, &ended] {
+        ended = true;
+        Wake();
+      });
+      while (!ended) {
+        wake_.expires_at(asio::steady_timer::time_point::max());
+        co_await wake_.async_wait(kAsValue);
+      }
+      co_return;
+    }
   }
   beast::flat_buffer buffer;
   while (!stopping_) {

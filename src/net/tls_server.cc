@@ -102,12 +102,15 @@ int VerifyClient(int verified, X509_STORE_CTX* store) {
   return 0;
 }
 
-// HTTP/1.1 is what this server speaks; other offers go unanswered.
+// HTTP/2 where it is switched on and the client offers it, otherwise HTTP/1.1; other offers go
+// unanswered.
 int ChooseProtocol(SSL*, const unsigned char** chosen, unsigned char* size,
-                   const unsigned char* offered, unsigned int offered_size, void*) {
-  static constexpr unsigned char kOwn[] = "\x08http/1.1";
+                   const unsigned char* offered, unsigned int offered_size, void* http2) {
+  static constexpr unsigned char kBoth[] = "\x02h2\x08http/1.1";
+  const unsigned char* own = http2 != nullptr ? kBoth : kBoth + 3;
+  const auto own_size = static_cast<unsigned int>(sizeof kBoth - 1 - (http2 != nullptr ? 0 : 3));
   unsigned char* found = nullptr;
-  if (SSL_select_next_proto(&found, size, kOwn, sizeof kOwn - 1, offered, offered_size) !=
+  if (SSL_select_next_proto(&found, size, own, own_size, offered, offered_size) !=
       OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_NOACK;
   }
@@ -235,7 +238,8 @@ Result<std::shared_ptr<ssl_ctx_st>> MakeTlsServerContext(const TlsServerOptions&
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_alpn_select_cb(context.get(), &ChooseProtocol, nullptr);
+  static char on;  // Only its address counts.
+  SSL_CTX_set_alpn_select_cb(context.get(), &ChooseProtocol, options.http2 ? &on : nullptr);
   NARTHEX_RETURN_IF_ERROR(LoadKeyPair(options, context.get()));
   SetClientCertificates(options, context.get());
   NARTHEX_RETURN_IF_ERROR(SetAlgorithms(options, context.get()));

@@ -35,6 +35,7 @@ struct TlsServerOptions {
   std::string min_version = "TLS12";  // TLS10 … TLS13
   std::string max_version = "TLS13";
   std::vector<std::string> cipher_suites;      // Go's names; empty: the defaults.
+  bool http2 = true;                           // Offered to clients; HTTP/1.1 always is.
   std::vector<std::string> curve_preferences;  // CurveP256, CurveP384, CurveP521, X25519.
 
   friend bool operator==(const TlsServerOptions&, const TlsServerOptions&) = default;
