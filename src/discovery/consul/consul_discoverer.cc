@@ -7,6 +7,7 @@
 #include "config/sd_mechanisms.h"
 #include "discovery/http/api_client.h"
 #include "discovery/json_reader.h"
+#include "discovery/ticker.h"
 #include "net/url.h"
 #include "util/log.h"
 #include "util/time.h"
@@ -19,28 +20,6 @@ namespace {
 constexpr int64_t kWatchTimeoutNanos = 120 * kNanosPerSecond;
 constexpr int64_t kTimeoutNanos = kWatchTimeoutNanos + 15 * kNanosPerSecond;
 constexpr int64_t kRetryNanos = 15 * kNanosPerSecond;
-
-// Lets a loop run once an interval: a turn that took longer is followed by the next one at once,
-// as with Go's tickers.
-class Ticker {
- public:
-  Ticker(TaskLoop& loop, int64_t interval_nanos)
-      : loop_(loop),
-        interval_nanos_(interval_nanos),
-        next_nanos_(loop.NowNanos() + interval_nanos) {}
-
-  SleepOn Next() {
-    const int64_t now = loop_.NowNanos();
-    const int64_t wait = std::max<int64_t>(next_nanos_ - now, 0);
-    next_nanos_ = std::max(next_nanos_, now) + interval_nanos_;
-    return {loop_, wait};
-  }
-
- private:
-  TaskLoop& loop_;
-  const int64_t interval_nanos_;
-  int64_t next_nanos_;
-};
 
 struct Watched {
   json::value body;

@@ -11,14 +11,17 @@
 #include "discovery/http/http_discoverer.h"
 #include "discovery/ionos/ionos_discoverer.h"
 #include "discovery/kubernetes/kubernetes_discoverer.h"
+#include "discovery/kuma/kuma_discoverer.h"
 #include "discovery/linode/linode_discoverer.h"
 #include "discovery/marathon/marathon_discoverer.h"
 #include "discovery/moby/docker_discoverer.h"
 #include "discovery/moby/swarm_discoverer.h"
 #include "discovery/nomad/nomad_discoverer.h"
+#include "discovery/openstack/openstack_discoverer.h"
 #include "discovery/puppetdb/puppetdb_discoverer.h"
 #include "discovery/static/static_discoverer.h"
 #include "discovery/triton/triton_discoverer.h"
+#include "discovery/uyuni/uyuni_discoverer.h"
 #include "discovery/vultr/vultr_discoverer.h"
 
 namespace narthex {
@@ -43,6 +46,9 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterMarathonDiscovery(registry);
   RegisterPuppetdbDiscovery(registry);
   RegisterTritonDiscovery(registry);
+  RegisterKumaDiscovery(registry);
+  RegisterOpenstackDiscovery(registry);
+  RegisterUyuniDiscovery(registry);
   RegisterVultrDiscovery(registry);
 }
 
