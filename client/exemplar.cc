@@ -2,6 +2,10 @@
 
 #include <time.h>
 
+#include <memory>
+#include <mutex>
+#include <vector>
+
 #include "narthex/client/names.h"
 #include "utf8.h"
 
@@ -29,8 +33,16 @@ Result<ExemplarPtr> MakeExemplar(const Labels& labels, double value, Timestamp t
 }
 
 void SetExemplarHook(ExemplarHook hook, std::chrono::nanoseconds interval) {
+  // Never freed: a thread may be inside the one of before.
+  static std::mutex mutex;
+  static auto* const sources = new std::vector<std::unique_ptr<const detail::ExemplarSource>>;
+  const std::lock_guard lock(mutex);
   const detail::ExemplarSource* source = nullptr;
-  if (hook) source = new detail::ExemplarSource{std::move(hook), interval.count()};
+  if (hook) {
+    sources->push_back(std::make_unique<const detail::ExemplarSource>(
+        detail::ExemplarSource{std::move(hook), interval.count()}));
+    source = sources->back().get();
+  }
   detail::exemplar_source.store(source, std::memory_order_release);
 }
 

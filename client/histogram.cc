@@ -55,6 +55,7 @@ class HistogramCore final : public MetricCore {
   }
 
   void Observe(double v) noexcept;
+  Status ObserveBuckets(const std::vector<uint64_t>& counts, double sum);
   void AddExemplar(double v, ExemplarPtr exemplar);
   HistogramValue Value();
   MetricValue Read() override { return std::make_shared<const HistogramValue>(Value()); }
@@ -213,6 +214,24 @@ void HistogramCore::Observe(double v) noexcept {
   UnlockAll();
 }
 
+Status HistogramCore::ObserveBuckets(const std::vector<uint64_t>& counts, double sum) {
+  if (native()) {
+    return {StatusCode::kInvalid, "a native histogram cannot take observations by bucket"};
+  }
+  if (counts.size() != bound_count() + 1) {
+    return {StatusCode::kInvalid, "histogram has " + std::to_string(bound_count() + 1) +
+                                      " buckets but got " + std::to_string(counts.size())};
+  }
+  Shard& shard = Acquire();
+  for (size_t b = 0; b < counts.size(); ++b) {
+    shard.count += counts[b];
+    if (b < bound_count()) shard.buckets[b] += counts[b];
+  }
+  shard.sum += sum;
+  shard.lock.unlock();
+  return {};
+}
+
 void HistogramCore::LockAll() {
   base_.lock.lock();
   if (Shard* extra = extra_.load(std::memory_order_acquire)) {
@@ -359,6 +378,10 @@ Status Histogram::ObserveWithExemplar(double v, const Labels& labels) const {
   if (!exemplar.ok()) return exemplar.status();
   if (core_) core_->AddExemplar(v, *std::move(exemplar));
   return {};
+}
+
+Status Histogram::ObserveBuckets(const std::vector<uint64_t>& counts, double sum) const {
+  return core_ ? core_->ObserveBuckets(counts, sum) : Status();
 }
 
 HistogramValue Histogram::Value() const {

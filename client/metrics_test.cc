@@ -492,6 +492,23 @@ TEST(Histogram, ClassicBuckets) {
   EXPECT_EQ(wide.Value().buckets[49].cumulative_count, 4u);
 }
 
+TEST(Histogram, TakesObservationsByBucket) {
+  const Histogram h =
+      *Histogram::Declare(nullptr, {"h", "H."}, HistogramOptions{}.WithBuckets({1, 2}));
+  h.Observe(1.5);
+  ASSERT_TRUE(h.ObserveBuckets({1, 2, 3}, 40).ok());
+  const HistogramValue value = h.Value();
+  EXPECT_EQ(value.sample_count, 7u);
+  EXPECT_EQ(value.sample_sum, 41.5);
+  EXPECT_EQ(value.buckets[0].cumulative_count, 1u);
+  EXPECT_EQ(value.buckets[1].cumulative_count, 4u);
+  EXPECT_EQ(h.ObserveBuckets({1}, 1).message(), "histogram has 3 buckets but got 1");
+  const Histogram native =
+      *Histogram::Declare(nullptr, {"h", "H."}, HistogramOptions{}.WithNative(1.1));
+  EXPECT_EQ(native.ObserveBuckets({1}, 1).message(),
+            "a native histogram cannot take observations by bucket");
+}
+
 TEST(Histogram, ExemplarsStayInTheirBucket) {
   const Histogram h =
       *Histogram::Declare(nullptr, {"h", "H."}, HistogramOptions{}.WithBuckets({1}));

@@ -253,6 +253,10 @@ TEST(Exposer, Answers) {
     throw std::runtime_error("no luck");
   };
   options.header_bytes_max = 1000;
+  options.fallback = [](const HttpRequest& request) {
+    return request.path == "/fallback" ? HttpResponse{200, {}, "fallback"}
+                                       : HttpResponse{404, {}, "none"};
+  };
   Exposed e(options);
   const std::string close = "\r\nConnection: close\r\n\r\n";
   struct Case {
@@ -268,8 +272,8 @@ TEST(Exposer, Answers) {
                 "Content-Length: 51\r\nConnection: close\r\n\r\n"},
            Case{"POST /metrics HTTP/1.1" + close, "HTTP/1.1 405 Method Not Allowed\r\n",
                 "Method Not Allowed\n"},
-           Case{"GET /other HTTP/1.1" + close, "HTTP/1.1 404 Not Found\r\n",
-                "404 page not found\n"},
+           Case{"GET /other HTTP/1.1" + close, "HTTP/1.1 404 Not Found\r\n", "none"},
+           Case{"GET /fallback HTTP/1.1" + close, "HTTP/1.1 200 OK\r\n", "fallback"},
            Case{"GET /-/healthy?a=b HTTP/1.1" + close, "HTTP/1.1 200 OK\r\nX-Query: a=b\r\n",
                 "Healthy.\n"},
            Case{"GET /throws HTTP/1.1" + close, "HTTP/1.1 500 Internal", "no luck\n"},

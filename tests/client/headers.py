@@ -10,6 +10,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "client/include"
+COMPAT = ROOT / "client/compat/include"
 FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-pedantic"]
 
 # Mistakes that the compiler has to find.
@@ -24,10 +25,12 @@ MUST_NOT_COMPILE = [
 
 
 def main():
-    headers = sorted(path.relative_to(INCLUDE).as_posix() for path in INCLUDE.rglob("*.h"))
+    paths = {path.relative_to(base).as_posix(): path
+             for base in (INCLUDE, COMPAT) for path in base.rglob("*.h")}
+    headers = sorted(paths)
     problems = []
     for header in headers:
-        for name in re.findall(r"^\s*#\s*include\s*<([^>]+)>", (INCLUDE / header).read_text(), re.M):
+        for name in re.findall(r"^\s*#\s*include\s*<([^>]+)>", paths[header].read_text(), re.M):
             if "/" in name or name.endswith(".h"):
                 problems.append(f"{header}: <{name}> is not of the standard library")
     compilers = [name for name in ("g++", "clang++", "clang++-19", "clang++-14") if shutil.which(name)]
@@ -45,7 +48,8 @@ def main():
                         continue
                     runs += 1
                     result = subprocess.run(
-                        [compiler, f"-std={standard}", *FLAGS, f"-I{INCLUDE}", str(source)],
+                        [compiler, f"-std={standard}", *FLAGS, f"-I{INCLUDE}", f"-I{COMPAT}",
+                         str(source)],
                         capture_output=True, text=True)
                     if result.returncode != 0:
                         problems.append(f"{compiler} {standard} {order}:\n{result.stderr[:3000]}")

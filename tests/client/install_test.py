@@ -11,6 +11,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 WANT = {
     "core": "# HELP jobs_total Jobs done.\n# TYPE jobs_total counter\njobs_total 2\n",
+    "migrated": "# HELP c_total C.\n# TYPE c_total counter\nc_total{a=\"b\"} 1\n",
     "server": "http://gateway:9091/metrics/job@base64/YS9i\n",
 }
 
@@ -52,6 +53,7 @@ def main():
         paths = [path.parent for path in prefix.rglob("narthex-client.pc")]
         environment = dict(os.environ, PKG_CONFIG_PATH=str(paths[0]))
         for name, package in (("core", "narthex-client"),
+                              ("migrated", "narthex-prometheus-cpp"),
                               ("server", "narthex-client-tls narthex-client-http")):
             # The prefix that was configured is not the one of this installation.
             flags = run("pkg-config", f"--define-variable=prefix={prefix}", "--cflags", "--libs",

@@ -27,6 +27,8 @@ struct ExposerOptions {
   HandlerOptions handler = {};
   // Further paths: health checks, other registries. Must not wait for long.
   std::map<std::string, HttpHandler> handlers = {};
+  // Asked for all other paths; empty: they are 404.
+  HttpHandler fallback = {};
   // Basic authentication, when not empty: whether this is a user's password. Any thread.
   std::function<bool(std::string_view user, std::string_view password)> authenticate = {};
   // Makes connections secure; null: plain.

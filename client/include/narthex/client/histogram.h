@@ -15,6 +15,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -100,6 +101,9 @@ class Histogram {
   }
   // Counts even when the labels are refused (see MakeExemplar in exemplar.h).
   Status ObserveWithExemplar(double v, const Labels& labels) const;
+  // Many observations at once, counted elsewhere: how many fell into each classic bucket, +Inf
+  // last, and their sum. Fails on another number of buckets, and with native buckets.
+  Status ObserveBuckets(const std::vector<uint64_t>& counts, double sum) const;
   HistogramValue Value() const;
 
   explicit Histogram(std::shared_ptr<detail::MetricCore> core);
