@@ -82,7 +82,7 @@ void Fill(Head& head, int round) {
     Histogram h;
     h.positive_spans = {{0, 2}};
     h.positive_buckets = {round * 150 + i + 1, 1};
-    h.count = static_cast<uint64_t>(2 * (round * 150 + i + 1) + 1);
+    h.count = 2 * static_cast<uint64_t>(round * 150 + i + 1) + 1;
     h.sum = i;
     const auto ref = appender->AppendHistogram(0, Labels{{"__name__", "h"}}, t, h, {});
     ASSERT_TRUE(ref.ok()) << ref.status().message();
@@ -91,15 +91,15 @@ void Fill(Head& head, int round) {
   Exemplar exemplar;
   exemplar.labels = Labels{{"trace", std::to_string(round)}};
   exemplar.value = round;
-  exemplar.timestamp_ms = round * 1000;
+  exemplar.timestamp_ms = int64_t{1000} * round;
   exemplar.has_timestamp = true;
   auto appender = head.NewAppender();
   const Labels owner{{"__name__", "m"}, {"s", "0"}};
-  const auto ref = appender->Append(0, owner, (round + 1) * 150 * int64_t{15'000} - 1, 1, {});
+  const auto ref = appender->Append(0, owner, int64_t{15'000} * 150 * (round + 1) - 1, 1, {});
   ASSERT_TRUE(ref.ok()) << ref.status().message();
   ASSERT_TRUE(appender->AppendExemplar(*ref, owner, exemplar).ok());
   ASSERT_TRUE(appender->Commit().ok());
-  ASSERT_TRUE(head.Delete({round * 1000, round * 1000 + 20'000},
+  ASSERT_TRUE(head.Delete({int64_t{1000} * round, int64_t{1000} * round + 20'000},
                           std::vector<Matcher>{*Matcher::Create(MatchType::kEqual, "s", "1")})
                   .ok());
 }

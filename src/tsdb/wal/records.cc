@@ -135,7 +135,7 @@ Labels DecodeWalLabels(std::string_view encoded) {
   if (ascending) return Labels::FromSorted(views);
   std::vector<std::pair<std::string, std::string>> pairs;
   for (const LabelView& view : views) pairs.emplace_back(view.name, view.value);
-  return Labels::FromPairs(std::move(pairs));
+  return Labels::FromPairs(pairs);
 }
 
 void AppendWalLabels(const Labels& labels, std::string* out) {
