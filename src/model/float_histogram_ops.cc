@@ -218,44 +218,55 @@ void CompactSide(std::vector<Span>* spans, std::vector<Count>* buckets, std::vec
 // Sums
 // ---------------------------------------------------------------------------------------------
 
+// Finds ascending indices among the buckets of some spans.
+class PlaceCursor {
+ public:
+  PlaceCursor(const std::vector<Span>& spans, size_t bucket_count)
+      : spans_(spans), bucket_count_(bucket_count) {}
+
+  bool Find(int32_t index, uint32_t* place) {
+    while (end_ <= index) {
+      if (next_ == spans_.size()) return false;
+      const Span& span = spans_[next_++];
+      if (next_ > 1 && span.offset < 0) return false;
+      first_ = end_ + span.offset;
+      end_ = first_ + span.length;
+      place_ = place_end_;
+      place_end_ += span.length;
+      if (place_end_ > bucket_count_) return false;
+    }
+    if (index < first_) return false;
+    *place = static_cast<uint32_t>(place_ + static_cast<size_t>(index - first_));
+    return true;
+  }
+
+ private:
+  const std::vector<Span>& spans_;
+  size_t bucket_count_;
+  // The span that is looked at: its indices, and the places that they have.
+  size_t next_ = 0;
+  int64_t first_ = 0;
+  int64_t end_ = 0;
+  size_t place_ = 0;
+  size_t place_end_ = 0;
+};
+
 // Where the buckets of some spans lie among those of other spans; nothing if one of them does not
 // or if the indices do not ascend.
 std::optional<std::vector<uint32_t>> PlacesOf(const std::vector<Span>& spans, size_t bucket_count,
                                               const std::vector<Span>& among, size_t among_count) {
-  std::vector<uint32_t> places;
-  places.reserve(bucket_count);
-  // The span of `among` that is looked at: its first index, and the place of that.
-  size_t next_span = 0;
-  int64_t first = 0;
-  int64_t end = 0;
-  size_t place = 0;
-  size_t place_end = 0;
-  int64_t begin = 0;
-  for (const Span& span : spans) {
-    if (span.offset < 0 && &span != spans.data()) return std::nullopt;
-    begin += span.offset;
-    const int64_t wanted_end =
-        begin + static_cast<int64_t>(std::min<size_t>(span.length, bucket_count - places.size()));
-    while (begin < wanted_end) {
-      while (end <= begin) {
-        if (next_span == among.size()) return std::nullopt;
-        const Span& candidate = among[next_span++];
-        if (next_span > 1 && candidate.offset < 0) return std::nullopt;
-        first = end + candidate.offset;
-        end = first + candidate.length;
-        place = place_end;
-        place_end += candidate.length;
-        if (place_end > among_count) return std::nullopt;
-      }
-      if (begin < first) return std::nullopt;
-      const int64_t both_end = std::min(wanted_end, end);
-      for (; begin < both_end; ++begin) {
-        places.push_back(static_cast<uint32_t>(place + static_cast<size_t>(begin - first)));
-      }
-    }
-    begin = wanted_end;
+  for (size_t i = 1; i < spans.size(); ++i) {
+    if (spans[i].offset < 0) return std::nullopt;
   }
-  if (places.size() != bucket_count) return std::nullopt;
+  std::vector<uint32_t> places(bucket_count);
+  PlaceCursor cursor(among, among_count);
+  bool found = true;
+  size_t visited = 0;
+  ForEachBucket(spans, bucket_count, [&](int32_t index, size_t i) {
+    found = found && cursor.Find(index, &places[i]);
+    ++visited;
+  });
+  if (!found || visited != bucket_count) return std::nullopt;
   return places;
 }
 
@@ -323,6 +334,72 @@ void AddSide(int32_t schema, double zero_threshold, double sign, const Side& sid
   });
   for (; next != other.end(); ++next) merged.Append(next->first, next->second);
   Store(&merged, side);
+}
+
+// Calls body(index, count) for each bucket of a coarser schema; counts that meet in one are added
+// as ReduceSide does it or, compensated, as ReduceSideCompensated.
+template <typename Body>
+void ForEachReduced(const std::vector<Span>& spans, const std::vector<double>& buckets,
+                    int32_t from_schema, int32_t to_schema, bool compensated, Body&& body) {
+  bool any = false;
+  int32_t last = 0;
+  Compensated count;
+  ForEachBucket(spans, buckets.size(), [&](int32_t index, size_t i) {
+    const int32_t target = CoarserIndex(index, from_schema, to_schema);
+    if (any && target == last) {
+      if (compensated) {
+        count.Add(buckets[i]);
+        count.Add(0);
+      } else {
+        count.value += buckets[i];
+      }
+      return;
+    }
+    if (any) body(last, count);
+    any = true;
+    last = target;
+    count = {buckets[i], 0};
+  });
+  if (any) body(last, count);
+}
+
+// What reducing the other side and AddSide do, without making the reduced side. False, and nothing
+// changed, when it has a bucket that the side lacks.
+bool AddReducedSide(int32_t schema, int32_t other_schema, double zero_threshold, double sign,
+                    const Side& side, const std::vector<Span>& other_spans,
+                    const std::vector<double>& other_buckets) {
+  for (size_t i = 1; i < other_spans.size(); ++i) {
+    if (other_spans[i].offset < 0) return false;
+  }
+  const bool compensated = side.errors != nullptr;
+  std::vector<uint32_t> places;
+  places.reserve(other_buckets.size());
+  PlaceCursor cursor(*side.spans, side.buckets->size());
+  bool found = true;
+  ForEachReduced(other_spans, other_buckets, other_schema, schema, compensated,
+                 [&](int32_t index, const Compensated&) {
+                   uint32_t place = 0;
+                   found = found && cursor.Find(index, &place);
+                   places.push_back(place);
+                 });
+  if (!found) return false;
+  auto next = places.begin();
+  bool inside_zero = true;
+  ForEachReduced(other_spans, other_buckets, other_schema, schema, compensated,
+                 [&](int32_t index, const Compensated& count) {
+                   const size_t at = *next++;
+                   inside_zero = inside_zero && HistogramBound(index, schema, {}) <= zero_threshold;
+                   if (inside_zero) return;
+                   double& sum = (*side.buckets)[at];
+                   if (!compensated) {
+                     sum += sign * count.value;
+                     return;
+                   }
+                   double& error = (*side.errors)[at];
+                   KahanAdd(sign * count.value, &sum, &error);
+                   if (count.error != 0) KahanAdd(sign * count.error, &sum, &error);
+                 });
+  return true;
 }
 
 std::vector<double> IntersectBounds(const std::vector<double>& a, const std::vector<double>& b) {
@@ -477,6 +554,11 @@ void StartCompensation(const FloatHistogram& histogram, FloatHistogram* errors) 
   errors->negative_buckets.assign(histogram.negative_buckets.size(), 0);
 }
 
+void ClearSide(std::vector<Span>* spans, std::vector<double>* buckets) {
+  spans->clear();
+  buckets->clear();
+}
+
 // `errors` is null for a plain sum. Sign is 1 or -1.
 Result<HistogramMerge> Combine(FloatHistogram* histogram, const FloatHistogram& other, double sign,
                                FloatHistogram* errors) {
@@ -527,7 +609,18 @@ Result<HistogramMerge> Combine(FloatHistogram* histogram, const FloatHistogram& 
     }
     histogram->schema = other.schema;
   } else if (other.schema > histogram->schema) {
+    const auto add_reduced = [&](const Side& side, const std::vector<Span>& spans,
+                                 const std::vector<double>& buckets) {
+      return AddReducedSide(histogram->schema, other.schema, histogram->zero_threshold, sign, side,
+                            spans, buckets);
+    };
+    const bool positive_done = add_reduced(positive, other.positive_spans, other.positive_buckets);
+    const bool negative_done = add_reduced(negative, other.negative_spans, other.negative_buckets);
+    if (positive_done && negative_done) return merge;
     reduced = other;
+    // A side that is done has nothing to add any more.
+    if (positive_done) ClearSide(&reduced.positive_spans, &reduced.positive_buckets);
+    if (negative_done) ClearSide(&reduced.negative_spans, &reduced.negative_buckets);
     positive_errors.resize(reduced.positive_buckets.size());
     negative_errors.resize(reduced.negative_buckets.size());
     for (const Side& side :
@@ -589,6 +682,91 @@ Result<HistogramMerge> KahanAddHistogram(FloatHistogram* histogram, const FloatH
   errors.positive_spans = histogram->positive_spans;
   errors.negative_spans = histogram->negative_spans;
   return merge;
+}
+
+namespace {
+
+// One side of the difference; false, and nothing of use, where spans and counts do not fit or the
+// other has buckets that are not here.
+bool DifferenceOfSide(const std::vector<Span>& spans, const std::vector<double>& counts,
+                      const std::vector<Span>& other_spans, const std::vector<double>& other_counts,
+                      int32_t schema, double zero_threshold, std::vector<Span>* out_spans,
+                      std::vector<double>* out_counts) {
+  uint64_t wanted = 0;
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (i > 0 && spans[i].offset < 0) return false;
+    wanted += spans[i].length;
+  }
+  if (wanted != counts.size()) return false;
+  std::vector<double> spread;
+  const double* other = other_counts.data();
+  if (spans != other_spans || counts.size() != other_counts.size()) {
+    const auto places = PlacesOf(other_spans, other_counts.size(), spans, counts.size());
+    if (!places.has_value()) return false;
+    spread.resize(counts.size());
+    for (size_t i = 0; i < other_counts.size(); ++i) spread[(*places)[i]] = other_counts[i];
+    other = spread.data();
+  }
+  // Leading buckets within the zero bucket belong to its count, as in AddSide.
+  size_t skipped = 0;
+  if (schema != kCustomBucketsSchema) {
+    bool inside = true;
+    ForEachBucket(spans, counts.size(), [&](int32_t index, size_t) {
+      inside = inside && HistogramBound(index, schema, {}) <= zero_threshold;
+      if (inside) ++skipped;
+    });
+  }
+  const auto difference = [&](size_t i) { return i < skipped ? counts[i] : counts[i] - other[i]; };
+  size_t populated = 0;
+  for (size_t i = 0; i < counts.size(); ++i) populated += difference(i) != 0 ? 1 : 0;
+  if (populated == 0) return true;
+  out_spans->reserve(spans.size());
+  out_counts->reserve(populated);
+  int64_t last = 0;
+  ForEachBucket(spans, counts.size(), [&](int32_t index, size_t i) {
+    const double count = difference(i);
+    if (count == 0) return;
+    if (out_spans->empty()) {
+      out_spans->push_back({index, 1});
+    } else if (index == last + 1) {
+      ++out_spans->back().length;
+    } else {
+      out_spans->push_back({static_cast<int32_t>(index - last - 1), 1});
+    }
+    out_counts->push_back(count);
+    last = index;
+  });
+  return true;
+}
+
+}  // namespace
+
+std::optional<FloatHistogram> CompactDifference(const FloatHistogram& histogram,
+                                                const FloatHistogram& other) {
+  const bool custom = histogram.uses_custom_buckets();
+  if (histogram.schema != other.schema || histogram.zero_threshold != other.zero_threshold ||
+      !CustomBoundsMatch(histogram.custom_values, other.custom_values) ||
+      (custom && (!histogram.negative_buckets.empty() || !other.negative_buckets.empty()))) {
+    return std::nullopt;
+  }
+  std::optional<FloatHistogram> result(std::in_place);
+  if (!DifferenceOfSide(histogram.positive_spans, histogram.positive_buckets, other.positive_spans,
+                        other.positive_buckets, histogram.schema, histogram.zero_threshold,
+                        &result->positive_spans, &result->positive_buckets) ||
+      !DifferenceOfSide(histogram.negative_spans, histogram.negative_buckets, other.negative_spans,
+                        other.negative_buckets, histogram.schema, histogram.zero_threshold,
+                        &result->negative_spans, &result->negative_buckets)) {
+    return std::nullopt;
+  }
+  result->counter_reset_hint = CounterResetHint::kGauge;
+  result->from_integer = histogram.from_integer;
+  result->schema = histogram.schema;
+  result->zero_threshold = histogram.zero_threshold;
+  result->zero_count = custom ? histogram.zero_count : histogram.zero_count - other.zero_count;
+  result->count = histogram.count - other.count;
+  result->sum = histogram.sum - other.sum;
+  result->custom_values = histogram.custom_values;
+  return result;
 }
 
 void MulHistogram(FloatHistogram* histogram, double factor) {

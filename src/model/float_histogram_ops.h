@@ -114,6 +114,11 @@ struct HistogramMerge {
 Result<HistogramMerge> AddHistogram(FloatHistogram* histogram, const FloatHistogram& other);
 Result<HistogramMerge> SubHistogram(FloatHistogram* histogram, const FloatHistogram& other);
 
+// What SubHistogram and CompactHistogram make of two histograms of one layout, without making a
+// copy in between; nothing where the layouts differ. The hint is that of a gauge.
+std::optional<FloatHistogram> CompactDifference(const FloatHistogram& histogram,
+                                                const FloatHistogram& other);
+
 // Neumaier summation: `compensation` holds the error terms in the layout of `histogram`; an empty
 // optional starts a sum.
 Result<HistogramMerge> KahanAddHistogram(FloatHistogram* histogram, const FloatHistogram& other,

@@ -2,6 +2,9 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
+#include <random>
+#include <utility>
 
 #include "model/float_histogram_ops.h"
 #include "model/histogram.h"
@@ -406,6 +409,84 @@ TEST(Histogram, AdditionIsTheSameWhateverTheLayout) {
   doubled.positive_spans[0] = {0, 1};
   doubled.positive_buckets.erase(doubled.positive_buckets.begin());
   EXPECT_TRUE(HistogramsEqual(at_once, doubled)) << at_once.ToString();
+}
+
+// Random sparse sides: gaps of 0 to 3, spans of 1 to 4, now and then an empty bucket.
+FloatHistogram RandomHistogram(std::mt19937* random, int32_t schema, double zero_threshold) {
+  FloatHistogram h;
+  h.schema = schema;
+  h.zero_threshold = zero_threshold;
+  const auto below = [&](uint32_t bound) { return static_cast<uint32_t>((*random)() % bound); };
+  h.zero_count = below(3);
+  h.sum = below(100) / 7.0;
+  h.count = below(1000);
+  for (auto [spans, buckets] : {std::pair{&h.positive_spans, &h.positive_buckets},
+                                std::pair{&h.negative_spans, &h.negative_buckets}}) {
+    for (uint32_t i = below(4); i > 0; --i) {
+      spans->push_back({static_cast<int32_t>(below(4)), 1 + below(4)});
+      for (uint32_t j = 0; j < spans->back().length; ++j) buckets->push_back(below(4) / 3.0);
+    }
+  }
+  return h;
+}
+
+TEST(Histogram, TheCompactDifferenceIsSubtractionAndCompaction) {
+  std::mt19937 random(11);
+  size_t differences = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const int32_t schema = i % 5 == 0 ? kCustomBucketsSchema : static_cast<int32_t>(random() % 4);
+    const double zero_threshold = i % 3 == 0 ? 1.5 : 0;
+    const FloatHistogram a = RandomHistogram(&random, schema, zero_threshold);
+    FloatHistogram b = RandomHistogram(&random, schema, zero_threshold);
+    if (i % 2 == 0) {
+      b = a;
+      for (double& count : b.positive_buckets) count *= static_cast<double>(random() % 2);
+      for (double& count : b.negative_buckets) count *= static_cast<double>(random() % 2);
+    }
+    if (i % 4 == 0) CompactHistogram(&b, 0);
+    const std::optional<FloatHistogram> quick = CompactDifference(a, b);
+    if (!quick.has_value()) continue;
+    ++differences;
+    FloatHistogram slow = a;
+    ASSERT_TRUE(SubHistogram(&slow, b).ok());
+    CompactHistogram(&slow, 0);
+    EXPECT_TRUE(HistogramsEqual(*quick, slow)) << a.ToString() << " - " << b.ToString();
+    EXPECT_EQ(quick->positive_spans, slow.positive_spans);
+    EXPECT_EQ(quick->negative_spans, slow.negative_spans);
+  }
+  EXPECT_GT(differences, 1500u);
+}
+
+TEST(Histogram, AddsTheSameWhetherOrNotEveryBucketHasAPlace) {
+  std::mt19937 random(12);
+  for (int i = 0; i < 4000; ++i) {
+    const int32_t schema = static_cast<int32_t>(random() % 3);
+    FloatHistogram sum = RandomHistogram(&random, schema, 0);
+    const FloatHistogram addend = RandomHistogram(&random, schema, 0);
+    std::map<std::pair<bool, int32_t>, double> want;
+    const auto collect = [&](const FloatHistogram& h) {
+      for (const bool positive : {true, false}) {
+        BucketIterator it(h, positive ? BucketOrder::kPositive : BucketOrder::kNegative);
+        while (it.Next()) want[{positive, it.bucket().index}] += it.bucket().count;
+      }
+    };
+    collect(sum);
+    collect(addend);
+    ASSERT_TRUE(AddHistogram(&sum, addend).ok());
+    std::map<std::pair<bool, int32_t>, double> got;
+    std::swap(want, got);
+    collect(sum);
+    EXPECT_EQ(want, got);
+    // A finer one is reduced on the way.
+    const FloatHistogram fine = RandomHistogram(&random, schema + 1 + i % 2, 0);
+    FloatHistogram reduced = fine;
+    ASSERT_TRUE(ReduceResolution(&reduced, schema).ok());
+    if (i % 3 == 0) ASSERT_TRUE(AddHistogram(&sum, reduced).ok());
+    FloatHistogram sum_of_reduced = sum;
+    ASSERT_TRUE(AddHistogram(&sum, fine).ok());
+    ASSERT_TRUE(AddHistogram(&sum_of_reduced, reduced).ok());
+    EXPECT_TRUE(HistogramsEqual(sum, sum_of_reduced));
+  }
 }
 
 TEST(Histogram, TrimsAtABound) {

@@ -92,6 +92,8 @@ class Session : public Connection, public std::enable_shared_from_this<Session<S
   asio::awaitable<bool> ServeOne(const http::request<http::string_body>& message);
   asio::awaitable<bool> SendAnswer(std::shared_ptr<Exchange> exchange, bool head, bool keep_alive);
   asio::awaitable<bool> WriteAll(std::string first, std::string second);
+  // frames[0], parts[0], frames[1] and so on; one frame more than parts.
+  asio::awaitable<bool> WriteParts(std::vector<std::string> frames, std::vector<std::string> parts);
   void WatchForClose(const std::shared_ptr<Exchange>& exchange);
   void Wake() { wake_.cancel(); }
 
@@ -336,16 +338,46 @@ asio::awaitable<bool> Session<Stream>::SendAnswer(std::shared_ptr<Exchange> exch
         first += fmt::format("{:x}\r\n", response.body.size()) + response.body + "\r\n";
       }
     }
-    for (const std::string& part : step.parts) {
+    // What stands before each part, and behind the last.
+    std::vector<std::string> frames = {std::move(first)};
+    std::vector<std::string> parts;
+    for (std::string& part : step.parts) {
       released += part.size();
       if (part.empty() || head) continue;
-      first.append(fmt::format("{:x}\r\n", part.size())).append(part).append("\r\n");
+      frames.back().append(fmt::format("{:x}\r\n", part.size()));
+      frames.emplace_back("\r\n");
+      parts.push_back(std::move(part));
     }
-    if (step.finished && !head) first.append("0\r\n\r\n");
-    const bool written = co_await WriteAll(std::move(first), {});
+    if (step.finished && !head) frames.back().append("0\r\n\r\n");
+    const bool written = co_await WriteParts(std::move(frames), std::move(parts));
     exchange->Sent(released);
     if (!written) co_return false;
     if (step.finished) co_return true;
+  }
+}
+
+template <typename Stream>
+asio::awaitable<bool> Session<Stream>::WriteParts(std::vector<std::string> frames,
+                                                  std::vector<std::string> parts) {
+  if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
+    // From where they lie: large answers are not copied once more.
+    std::vector<asio::const_buffer> buffers;
+    size_t total = 0;
+    for (size_t i = 0; i < frames.size(); ++i) {
+      buffers.push_back(asio::buffer(frames[i]));
+      total += frames[i].size();
+      if (i == parts.size()) break;
+      buffers.push_back(asio::buffer(parts[i]));
+      total += parts[i].size();
+    }
+    tcp_layer().expires_after(kProgressTimeout);
+    const auto [error, size] = co_await asio::async_write(stream_, buffers, kAsValue);
+    co_return !error && size == total;
+  } else {
+    std::string text = std::move(frames[0]);
+    for (size_t i = 0; i < parts.size(); ++i) text.append(parts[i]).append(frames[i + 1]);
+    const bool written = co_await WriteAll(std::move(text), {});
+    co_return written;
   }
 }
 

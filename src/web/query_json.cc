@@ -92,18 +92,17 @@ class StepTexts {
 
 // The floats of a column, written where they end up: most of the work of a large answer.
 Status WriteColumnFloats(const promql::StepColumn& column, const StepTexts& times,
-                         ResponseWriter& writer) {
-  // So many points at a time, that parts stay small whatever the number of steps.
-  constexpr size_t kPoints = 1024;
+                         std::string* scratch, ResponseWriter& writer) {
+  // So many points at a time as the nearest cache holds: the answer's buffer is only appended to.
+  constexpr size_t kPoints = 128;
   std::string& out = writer.buffer();
   const size_t point_max =
       std::max(times.longest(), StepTexts::kCopy) + kJsonFloatBytesMax + StepTexts::kCopy;
+  scratch->resize(kPoints * point_max);
   bool first = true;
   for (size_t begin = 0; begin < column.steps(); begin += kPoints) {
     const size_t end = std::min(begin + kPoints, column.steps());
-    const size_t before = out.size();
-    out.resize(before + (end - begin) * point_max);
-    char* at = out.data() + before;
+    char* at = scratch->data();
     for (size_t step = begin; step < end; ++step) {
       if (!column.has(step) || column.histogram(step) != nullptr) continue;
       if (!first) *at++ = ',';
@@ -113,14 +112,15 @@ Status WriteColumnFloats(const promql::StepColumn& column, const StepTexts& time
       *at++ = '"';
       *at++ = ']';
     }
-    out.resize(static_cast<size_t>(at - out.data()));
+    out.append(scratch->data(), at);
     NARTHEX_RETURN_IF_ERROR(writer.Flush());
   }
   return {};
 }
 
 Status WriteColumnSeries(const promql::QueryResult& result, const promql::ColumnSeries& series,
-                         const StepTexts& times, JsonWriter& json, ResponseWriter& writer) {
+                         const StepTexts& times, std::string* scratch, JsonWriter& json,
+                         ResponseWriter& writer) {
   const promql::StepColumn& column = series.column;
   size_t histograms = 0;
   if (column.has_histograms()) {
@@ -129,7 +129,7 @@ Status WriteColumnSeries(const promql::QueryResult& result, const promql::Column
   json.BeginObject().Key("metric").LabelObject(series.labels);
   if (column.Count() > histograms) {
     json.Key("values").BeginArray();
-    NARTHEX_RETURN_IF_ERROR(WriteColumnFloats(column, times, writer));
+    NARTHEX_RETURN_IF_ERROR(WriteColumnFloats(column, times, scratch, writer));
     json.EndArray();
   }
   if (histograms > 0) {
@@ -200,10 +200,11 @@ Status WriteQueryResult(const promql::QueryResult& result, size_t limit, StatsLe
       }
       if (!result.columns.empty()) {
         const StepTexts times(result, result.columns.front().column.steps());
+        std::string scratch;
         const size_t columns_shown = count(result.columns.size());
         for (size_t i = 0; i < columns_shown; ++i) {
           NARTHEX_RETURN_IF_ERROR(
-              WriteColumnSeries(result, result.columns[i], times, json, writer));
+              WriteColumnSeries(result, result.columns[i], times, &scratch, json, writer));
         }
       }
       json.EndArray();

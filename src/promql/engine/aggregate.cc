@@ -56,6 +56,12 @@ LabelProjection GroupProjection(const AggregateExpr& expr, bool drop_metadata) {
 // Whether two series become equal when their names go.
 Result<bool> CollidesWithoutMetadata(const ColumnSource& source, const Cancellation& cancellation) {
   CancelTicker ticker(cancellation, 1);
+  bool alike = true;
+  for (size_t i = 1; i < source.size() && alike; ++i) {
+    NARTHEX_RETURN_IF_ERROR(ticker.Tick());
+    alike = MetadataOf(source.labels(i)) == MetadataOf(source.labels(0));
+  }
+  if (alike) return false;
   const LabelProjection rest(
       {std::string(kMetricNameLabel), std::string(kTypeLabel), std::string(kUnitLabel)},
       /*keep=*/false);

@@ -26,6 +26,24 @@ uint64_t WordMask(size_t w, size_t begin, size_t end) {
   return mask;
 }
 
+// Adds 64 values to 64 sums, each compensated.
+[[gnu::always_inline]] inline void AddWordPlainly(const double* from, double* sums,
+                                                  double* errors) {
+  for (size_t i = 0; i < 64; ++i) KahanInc(from[i], &sums[i], &errors[i]);
+}
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void AddWordAvx2(const double* from, double* sums, double* errors) {
+  AddWordPlainly(from, sums, errors);
+}
+const bool kHasAvx2 = __builtin_cpu_supports("avx2") != 0;
+#endif
+void AddWordToSums(const double* from, double* sums, double* errors) {
+#if defined(__x86_64__)
+  if (kHasAvx2) return AddWordAvx2(from, sums, errors);
+#endif
+  AddWordPlainly(from, sums, errors);
+}
+
 template <typename Visit>
 void ForEachBit(uint64_t word, size_t base, Visit&& visit) {
   for (; word != 0; word &= word - 1) visit(base + static_cast<size_t>(std::countr_zero(word)));
@@ -233,7 +251,7 @@ void GroupFold::AddFloats(size_t group, const StepColumn& column, size_t begin, 
       double* sums = &value_[At(group, base)];
       double* errors = &extra_[At(group, base)];
       const double* from = values + base;
-      for (size_t i = 0; i < 64; ++i) KahanInc(from[i], &sums[i], &errors[i]);
+      AddWordToSums(from, sums, errors);
       continue;
     }
     if (present == ~uint64_t{0} && before == present && AddWord(group, w, values + base)) continue;

@@ -10,7 +10,11 @@
 
 namespace narthex::promql {
 
+using range_internal::AvgOf;
+using range_internal::FitLine;
+using range_internal::Line;
 using range_internal::SeriesEval;
+using range_internal::SumOf;
 
 std::optional<RangeFunction> FindRangeFunction(std::string_view name) {
   using enum RangeFunction;
@@ -66,51 +70,6 @@ bool FloatsOnly(SeriesEval* eval, const Window& window) {
   return true;
 }
 
-double SumOf(const double* values, size_t size) {
-  double sum = 0;
-  double c = 0;
-  for (size_t i = 0; i < size; ++i) KahanInc(values[i], &sum, &c);
-  return std::isinf(sum) ? sum : sum + c;
-}
-
-double AvgOf(const double* values, size_t size) {
-  double sum = values[0];
-  double c = 0;
-  for (size_t i = 1; i < size; ++i) KahanInc(values[i], &sum, &c);
-  if (std::isfinite(sum)) {
-    const double n = static_cast<double>(size);
-    return sum / n + c / n;
-  }
-  // It overflowed on the way, or something was not finite: once more, with care.
-  sum = values[0];
-  c = 0;
-  double mean = 0;
-  bool incremental = false;
-  double count = 1;
-  for (size_t i = 1; i < size; ++i) {
-    count = static_cast<double>(i + 1);
-    if (!incremental) {
-      double new_sum = sum;
-      double new_c = c;
-      KahanInc(values[i], &new_sum, &new_c);
-      if (!std::isinf(new_sum)) {
-        sum = new_sum;
-        c = new_c;
-        continue;
-      }
-      // The sum would overflow: from here on the mean is kept instead.
-      incremental = true;
-      mean = sum / (count - 1);
-      c /= count - 1;
-    }
-    const double q = (count - 1) / count;
-    mean *= q;
-    c *= q;
-    KahanInc(values[i] / count, &mean, &c);
-  }
-  return incremental ? mean + c : sum / count + c / count;
-}
-
 double VarianceOf(const double* values, size_t size) {
   double count = 0;
   double mean = 0;
@@ -124,41 +83,6 @@ double VarianceOf(const double* values, size_t size) {
     KahanInc(delta * (values[i] - (mean + mean_c)), &squares, &squares_c);
   }
   return (squares + squares_c) / count;
-}
-
-// Least squares; the intercept is the value at `intercept_ms`.
-struct Line {
-  double slope = 0;
-  double intercept = 0;
-};
-Line FitLine(const int64_t* times, const double* values, size_t size, int64_t intercept_ms) {
-  // The four sums side by side: x and y, x*x and x*y.
-  Pair first{}, first_c{}, second{}, second_c{};
-  for (size_t i = 0; i < size; ++i) {
-    const double x = static_cast<double>(times[i] - intercept_ms) / 1e3;
-    const Pair xy = {x, values[i]};
-    KahanIncPair(xy, &first, &first_c);
-    KahanIncPair(xy * Pair{x, x}, &second, &second_c);
-  }
-  bool constant = true;
-  for (size_t i = 1; i < size && constant; ++i) constant = values[i] == values[0];
-  const double n = static_cast<double>(size);
-  double x_sum = first[0], y_sum = first[1], xx_sum = second[0], xy_sum = second[1];
-  const double x_c = first_c[0], y_c = first_c[1], xx_c = second_c[0], xy_c = second_c[1];
-  if (constant) {
-    if (std::isinf(values[0])) return {std::nan(""), std::nan("")};
-    return {0, values[0]};
-  }
-  x_sum += x_c;
-  y_sum += y_c;
-  xy_sum += xy_c;
-  xx_sum += xx_c;
-  const double covariance = xy_sum - x_sum * y_sum / n;
-  const double variance = xx_sum - x_sum * x_sum / n;
-  Line line;
-  line.slope = covariance / variance;
-  line.intercept = y_sum / n - line.slope * x_sum / n;
-  return line;
 }
 
 // Two floats at least, or nothing.
@@ -533,6 +457,14 @@ Status EvalRangeFunction(const RangeCall& call, std::string_view metric, const P
   if (planned && (irate || call.function == RangeFunction::kIdelta)) {
     range_internal::FloatInstantRateColumn(call, points.floats, irate, out, counts);
     return {};
+  }
+  if (planned &&
+      (call.function == RangeFunction::kDeriv || call.function == RangeFunction::kPredictLinear)) {
+    return range_internal::FloatTrendColumn(call, points.floats, out, counts);
+  }
+  if (planned && (call.function == RangeFunction::kSumOverTime ||
+                  call.function == RangeFunction::kAvgOverTime)) {
+    return range_internal::FloatSumColumn(call, points.floats, out, counts);
   }
   if (counter && call.selection == Selection::kPlain) range_internal::PrepareCounter(&eval);
   WindowCounter window_counter(points, call.shape.at_ms.has_value(), counts);

@@ -100,6 +100,11 @@ struct SeriesEval {
   std::vector<uint32_t> resets = {};
   size_t first_reset = 0;
   std::vector<uint32_t> overlaps = {};
+  // Positions in the histograms where more than growth happened: a reset, another schema, a gauge.
+  // Filled if no start is known; between them nothing but the ends of a window matters.
+  bool plain_histograms = false;
+  std::vector<uint32_t> histogram_breaks = {};
+  size_t first_histogram_break = 0;
   // changes() and resets(): events up to and including position i.
   std::vector<uint32_t> events = {};
   // Minima and maxima: position of the best float of the last window, and the end of that window.
@@ -131,6 +136,22 @@ void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_c
 // The same for irate() and idelta().
 void FloatInstantRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_rate,
                             StepColumn* out, WindowCounts* counts);
+// Least squares; the intercept is the value at `intercept_ms`. Two samples at least.
+struct Line {
+  double slope = 0;
+  double intercept = 0;
+};
+Line FitLine(const int64_t* times, const double* values, size_t size, int64_t intercept_ms);
+// deriv() and predict_linear() of floats, all steps in one loop.
+Status FloatTrendColumn(const RangeCall& call, const FloatPoints& floats, StepColumn* out,
+                        WindowCounts* counts);
+// sum_over_time() and avg_over_time() of one sample or more, and of all steps.
+double SumOf(const double* values, size_t size);
+double AvgOf(const double* values, size_t size);
+Status FloatSumColumn(const RangeCall& call, const FloatPoints& floats, StepColumn* out,
+                      WindowCounts* counts);
+// Tells the accounts about the windows of a plan.
+void CountWindows(const WindowPlan& plan, WindowCounts* counts);
 void ExtrapolatedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
 void ExtendedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
 void InstantRate(SeriesEval* eval, const Window& window, bool is_rate);

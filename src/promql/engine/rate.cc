@@ -51,6 +51,18 @@ void PrepareCounter(SeriesEval* eval) {
     }
     if (reset) eval->resets.push_back(static_cast<uint32_t>(i));
   }
+  const HistogramPoints& histograms = eval->points.histograms;
+  if (histograms.size == 0 || (UsesStarts(*eval) && histograms.st != nullptr)) return;
+  for (size_t i = 1; i < histograms.size; ++i) {
+    const FloatHistogram& current = *histograms.h[i];
+    const FloatHistogram& previous = *histograms.h[i - 1];
+    if (current.counter_reset_hint == CounterResetHint::kGauge ||
+        previous.counter_reset_hint == CounterResetHint::kGauge ||
+        current.schema != previous.schema || DetectReset(current, previous)) {
+      eval->histogram_breaks.push_back(static_cast<uint32_t>(i));
+    }
+  }
+  eval->plain_histograms = true;
 }
 
 bool Merged(SeriesEval* eval, const Result<HistogramMerge>& merge, HistogramOperation operation,
@@ -89,6 +101,16 @@ double FloatIncrease(SeriesEval* eval, const Window& window, bool is_counter) {
   return result;
 }
 
+// Whether a counter goes up all through the window: the difference of its ends is the increase.
+// Windows only move forward.
+bool OnlyGrows(SeriesEval* eval, const Window& window) {
+  if (!eval->plain_histograms) return false;
+  const std::vector<uint32_t>& breaks = eval->histogram_breaks;
+  size_t& next = eval->first_histogram_break;
+  while (next < breaks.size() && breaks[next] <= window.h0) ++next;
+  return next == breaks.size() || breaks[next] >= window.h1;
+}
+
 // The difference of the last and the first histogram, corrected for resets; empty when they do not
 // go together. At least two histograms.
 std::optional<FloatHistogram> HistogramIncrease(SeriesEval* eval, const Window& window,
@@ -99,6 +121,9 @@ std::optional<FloatHistogram> HistogramIncrease(SeriesEval* eval, const Window& 
   const FloatHistogram& first = window.h(0);
   const FloatHistogram& last = window.h(size - 1);
   const bool starts = UsesStarts(*eval) && window.has_histogram_starts();
+  if (is_counter && OnlyGrows(eval, window)) {
+    if (std::optional<FloatHistogram> grown = CompactDifference(last, first)) return grown;
+  }
   const auto start_reset = [&](size_t i) {
     return starts && IsStartReset(window.histogram_start(i - 1), window.ht()[i - 1],
                                   window.histogram_start(i), window.ht()[i]);
@@ -177,8 +202,6 @@ std::optional<FloatHistogram> HistogramIncrease(SeriesEval* eval, const Window& 
 
 }  // namespace
 
-namespace {
-
 void CountWindows(const WindowPlan& plan, WindowCounts* counts) {
   counts->window_max = plan.window_max;
   counts->window_last = plan.window_last;
@@ -186,8 +209,6 @@ void CountWindows(const WindowPlan& plan, WindowCounts* counts) {
   counts->stats->AddTotal(0, plan.total);
   counts->stats->AddRead(0, plan.read);
 }
-
-}  // namespace
 
 void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_counter,
                      bool is_rate, StepColumn* out, WindowCounts* counts) {
@@ -380,8 +401,15 @@ void InstantRate(SeriesEval* eval, const Window& window, bool is_rate) {
   const bool b_gauge = b.h->counter_reset_hint == CounterResetHint::kGauge;
   if (is_rate && (a_gauge || b_gauge)) eval->annotations->NotACounter(eval->metric, position);
   if (!is_rate && !(a_gauge && b_gauge)) eval->annotations->NotAGauge(eval->metric, position);
+  const bool subtracts = !is_rate || (!start_reset && !DetectReset(*b.h, *a.h));
+  if (std::optional<FloatHistogram> grown;
+      subtracts && (grown = CompactDifference(*b.h, *a.h)).has_value()) {
+    if (is_rate) DivHistogram(&*grown, seconds);
+    eval->Set(window, *std::move(grown));
+    return;
+  }
   FloatHistogram result = *b.h;
-  if (!is_rate || (!start_reset && !DetectReset(*b.h, *a.h))) {
+  if (subtracts) {
     if (!Merged(eval, SubHistogram(&result, *a.h), HistogramOperation::kSubtraction, position)) {
       return;
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
 
 #include "promql/engine/evaluator.h"
 #include "util/thread_pool.h"
@@ -19,10 +20,28 @@ constexpr size_t kHistogramBatchValues = 16 * 1024;
 constexpr size_t kParallelValuesMin = 16 * 1024;
 // On a grid as fine as this one (a subquery's) a single column is work enough and much memory.
 constexpr size_t kParallelStepsMax = 1024 * 1024;
-// Series that a thread takes at a time.
+// Series that a thread takes at a time: many at first, since neighbours share plans of windows, and
+// few towards the end, so that all threads end together.
 constexpr size_t kChunk = 8;
+constexpr size_t kChunkMax = 128;
 // From so many steps on a look at the clock for each series costs nothing.
 constexpr size_t kLongColumn = 256;
+
+struct Chunk {
+  size_t begin = 0;
+  size_t end = 0;
+};
+Chunk TakeChunk(std::atomic<size_t>* next, size_t end, size_t lanes) {
+  size_t begin = next->load(std::memory_order_relaxed);
+  for (;;) {
+    if (begin >= end) return {end, end};
+    const size_t size = std::clamp((end - begin) / (2 * lanes), kChunk, kChunkMax);
+    const size_t until = std::min(begin + size, end);
+    if (next->compare_exchange_weak(begin, until, std::memory_order_relaxed)) {
+      return {begin, until};
+    }
+  }
+}
 
 // The failure of the first series, whichever thread met it.
 class FirstError {
@@ -182,12 +201,12 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
     std::atomic<size_t> next{begin};
     const auto work = [&](size_t lane) {
       for (;;) {
-        const size_t from = next.fetch_add(kChunk, std::memory_order_relaxed);
+        const auto [from, until] = TakeChunk(&next, end, lanes);
         if (from >= end || error.failed()) return;
         if (Status done = CheckDone(); !done.ok()) return error.Set(from, std::move(done));
         const WorkerTimer timer(&workers[lane]);
-        for (size_t i = from; i < std::min(from + kChunk, end); ++i) {
-          if (steps_ >= kLongColumn && i > from) {
+        for (size_t i = from; i < until; ++i) {
+          if (i > from && (steps_ >= kLongColumn || (i - from) % kChunk == 0)) {
             if (Status done = CheckDone(); !done.ok()) return error.Set(i, std::move(done));
           }
           StepColumn& column = columns[i - begin];
@@ -260,8 +279,15 @@ Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
   vector.reserve(source.size());
   MemoryHold memory = HoldMemory();
   const bool drop = source.drops_metadata() && !query_->delayed_name_removal;
+  bool alike = true;  // In what is dropped: then nothing becomes equal.
+  std::optional<MetadataLabels> dropped;
   const auto keep = [&](size_t i, StepColumn&& column) -> Status {
     NARTHEX_RETURN_IF_ERROR(CheckDense(vector.size() + 1));
+    if (drop && alike) {
+      const MetadataLabels metadata = MetadataOf(source.labels(i));
+      alike = !dropped.has_value() || *dropped == metadata;
+      dropped = metadata;
+    }
     if (memory.counting()) NARTHEX_RETURN_IF_ERROR(memory.Grow(MemoryOf(column)));
     const Labels& labels = source.labels(i);
     vector.push_back(
@@ -269,7 +295,7 @@ Result<VectorValue> Evaluator::Materialize(const ColumnSource& source) {
     return {};
   };
   NARTHEX_RETURN_IF_ERROR(Drain(source, keep));
-  if (drop) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&vector, query_->cancellation));
+  if (drop && !alike) NARTHEX_RETURN_IF_ERROR(MergeDuplicates(&vector, query_->cancellation));
   return vector;
 }
 

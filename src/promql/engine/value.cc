@@ -14,6 +14,17 @@ Labels DropMetadata(const Labels& labels) {
   return labels.Without(kMetadata, /*drop_name=*/true);
 }
 
+MetadataLabels MetadataOf(const Labels& labels) {
+  MetadataLabels metadata;
+  for (const LabelView& label : labels) {
+    if (label.name > kUnitLabel) break;  // Names ascend, and this is the last one.
+    if (label.name == kMetricNameLabel) metadata.name = label.value;
+    if (label.name == kTypeLabel) metadata.type = label.value;
+    if (label.name == kUnitLabel) metadata.unit = label.value;
+  }
+  return metadata;
+}
+
 namespace {
 
 // Pairs up equal label sets: calls merge(first, other) with indices; merged ones are removed.

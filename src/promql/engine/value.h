@@ -62,6 +62,16 @@ inline bool IsMetadataLabel(std::string_view name) {
 // Without __name__, __type__ and __unit__.
 Labels DropMetadata(const Labels& labels);
 
+// The labels that DropMetadata takes away. Series that agree in them stay different without.
+struct MetadataLabels {
+  std::string_view name;
+  std::string_view type;
+  std::string_view unit;
+  friend bool operator==(const MetadataLabels&, const MetadataLabels&) = default;
+};
+// Views into `labels`.
+MetadataLabels MetadataOf(const Labels& labels);
+
 Result<bool> HasDuplicateLabels(const VectorValue& vector, const Cancellation& cancellation);
 // Joins series of equal labels whose samples do not meet at a step; an error where they do. Keeps
 // the order of first appearance.

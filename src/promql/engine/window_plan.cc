@@ -1,6 +1,7 @@
 #include "promql/engine/window_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace narthex::promql {
@@ -16,12 +17,64 @@ bool SameTimes(const WindowPlan& plan, const FloatPoints& floats) {
          std::memcmp(plan.times.data(), floats.t, floats.size * sizeof(int64_t)) == 0;
 }
 
+// What rate() needs to know of a window's times, in seconds.
+struct Extrapolation {
+  double to_start = 0;
+  double to_end = 0;
+  double sampled = 0;
+  double factor = 0;
+};
+
+// The last few of them: where samples and steps lie evenly, a handful repeats.
+class ExtrapolationCache {
+ public:
+  struct Key {
+    int64_t to_start_ms = 0;
+    int64_t sampled_ms = 0;
+    int64_t to_end_ms = 0;
+    size_t count = 0;  // 0: an empty slot.
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+
+  // 0: the factor is not that of a rate.
+  explicit ExtrapolationCache(double range_seconds) : range_seconds_(range_seconds) {}
+
+  const Extrapolation& Of(const Key& key) {
+    const auto mixed = static_cast<uint64_t>(key.to_start_ms) * 0x9e3779b97f4a7c15;
+    Slot& slot = slots_[mixed >> 60];
+    if (slot.key == key) return slot.value;
+    slot.key = key;
+    // The same steps as in ExtrapolatedRate.
+    Extrapolation& value = slot.value;
+    value.to_start = Seconds(key.to_start_ms);
+    value.to_end = Seconds(key.to_end_ms);
+    value.sampled = Seconds(key.sampled_ms);
+    const double average = value.sampled / static_cast<double>(key.count - 1);
+    const double threshold = average * 1.1;
+    if (value.to_start >= threshold) value.to_start = average / 2;
+    if (value.to_end >= threshold) value.to_end = average / 2;
+    value.factor =
+        value.sampled != 0 ? (value.sampled + value.to_start + value.to_end) / value.sampled : 1;
+    if (range_seconds_ != 0) value.factor /= range_seconds_;
+    return value;
+  }
+
+ private:
+  struct Slot {
+    Key key;
+    Extrapolation value;
+  };
+  double range_seconds_;
+  std::array<Slot, 16> slots_;
+};
+
 void Make(const WindowShape& shape, bool is_rate, const FloatPoints& floats, WindowPlan* plan) {
   const size_t steps = shape.grid.steps();
   const int64_t* t = floats.t;
   const size_t size = floats.size;
   plan->times.assign(t, t + size);
   plan->steps.assign(steps, {});
+  plan->filled.assign((steps + 63) / 64, 0);
   plan->present.assign((steps + 63) / 64, 0);
   plan->to_start.resize(steps);
   plan->to_end.resize(steps);
@@ -31,7 +84,7 @@ void Make(const WindowShape& shape, bool is_rate, const FloatPoints& floats, Win
   plan->window_last = 0;
   plan->total = 0;
   plan->read = 0;
-  const double range_seconds = Seconds(shape.range_ms);
+  ExtrapolationCache extrapolations(is_rate ? Seconds(shape.range_ms) : 0);
   size_t f0 = 0;
   size_t f1 = 0;
   size_t read_until = 0;
@@ -46,23 +99,17 @@ void Make(const WindowShape& shape, bool is_rate, const FloatPoints& floats, Win
     plan->total += static_cast<int64_t>(count);
     plan->read += static_cast<int64_t>(f1 - std::max(read_until, f0));
     read_until = f1;
+    if (count == 0) continue;
+    plan->filled[step / 64] |= uint64_t{1} << (step % 64);
+    plan->steps[step] = {static_cast<uint32_t>(f0), static_cast<uint32_t>(f1 - 1)};
     if (count < 2) continue;
     plan->present[step / 64] |= uint64_t{1} << (step % 64);
-    plan->steps[step] = {static_cast<uint32_t>(f0), static_cast<uint32_t>(f1 - 1)};
-    // The same steps as in ExtrapolatedRate.
-    double to_start = Seconds(t[f0] - start);
-    double to_end = Seconds(end - t[f1 - 1]);
-    const double sampled = Seconds(t[f1 - 1] - t[f0]);
-    const double average = sampled / static_cast<double>(count - 1);
-    const double threshold = average * 1.1;
-    if (to_start >= threshold) to_start = average / 2;
-    if (to_end >= threshold) to_end = average / 2;
-    double factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
-    if (is_rate) factor /= range_seconds;
-    plan->to_start[step] = to_start;
-    plan->to_end[step] = to_end;
-    plan->sampled[step] = sampled;
-    plan->factor[step] = factor;
+    const Extrapolation& extrapolation =
+        extrapolations.Of({t[f0] - start, t[f1 - 1] - t[f0], end - t[f1 - 1], count});
+    plan->to_start[step] = extrapolation.to_start;
+    plan->to_end[step] = extrapolation.to_end;
+    plan->sampled[step] = extrapolation.sampled;
+    plan->factor[step] = extrapolation.factor;
   }
 }
 

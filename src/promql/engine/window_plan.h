@@ -18,7 +18,7 @@
 namespace narthex::promql {
 
 struct WindowPlan {
-  // Samples [first, last] of the series at each step that has two or more.
+  // Samples [first, last] of the series at each step that has any.
   struct Step {
     uint32_t first = 0;
     uint32_t last = 0;
@@ -26,6 +26,7 @@ struct WindowPlan {
 
   std::vector<int64_t> times;  // Of the series; what the plan was made for.
   std::vector<Step> steps;
+  std::vector<uint64_t> filled;   // Bitmap of the steps with one sample or more.
   std::vector<uint64_t> present;  // Bitmap of the steps with two samples or more.
   // For rate() and its kin, in seconds: extrapolation to the window's ends, and the time between
   // the first sample and the last.
