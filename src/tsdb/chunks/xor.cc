@@ -1,5 +1,6 @@
 #include "tsdb/chunks/xor.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -63,6 +64,10 @@ inline void PutValueXor(XorState& state, uint8_t* buffer, uint32_t* position, ui
   PutBits(buffer, position, x >> trailing, significant);
 }
 
+// By way of a larger buffer.
+bool TryXorAppendAny(XorState& state, uint8_t* buffer, size_t capacity, int64_t timestamp_ms,
+                     double value);
+
 }  // namespace
 
 void XorAppend(XorState& state, uint8_t* buffer, int64_t timestamp_ms, double value) {
@@ -87,8 +92,100 @@ void XorAppend(XorState& state, uint8_t* buffer, int64_t timestamp_ms, double va
   ++state.count;
 }
 
+namespace {
+
+// Bits of one sample, put together in a register; at most 24 of time, 13 of the window and 64 of
+// the value.
+struct SampleBits {
+  unsigned __int128 bits = 0;
+  unsigned count = 0;
+  [[gnu::always_inline]] void Put(uint64_t v, unsigned width) {
+    bits = bits << width | v;
+    count += width;
+  }
+};
+
+// Stores the first `used` bytes of `word`, 1 to 8.
+[[gnu::always_inline]] inline void StorePart(char* to, uint64_t word, size_t used) {
+  if (used >= 4) {
+    // Two stores that may overlap.
+    StoreBigEndian32(to, static_cast<uint32_t>(word >> 32));
+    StoreBigEndian32(to + used - 4, static_cast<uint32_t>(word >> (64 - 8 * used)));
+    return;
+  }
+  for (size_t i = 0; i < used; ++i) to[i] = static_cast<char>(word >> (56 - 8 * i));
+}
+
+}  // namespace
+
+// The path of nearly every sample: exact to the byte, so that small buffers that grow in small
+// steps need no detour through a larger one.
 bool TryXorAppend(XorState& state, uint8_t* buffer, size_t capacity, int64_t timestamp_ms,
                   double value) {
+  const uint64_t value_bits = std::bit_cast<uint64_t>(value);
+  const uint64_t delta = static_cast<uint64_t>(timestamp_ms) - static_cast<uint64_t>(state.last_ms);
+  const auto dod = static_cast<int64_t>(delta - state.last_delta);
+  if (state.count < 2 || !FitsAsymmetric(dod, 20)) [[unlikely]] {
+    return TryXorAppendAny(state, buffer, capacity, timestamp_ms, value);
+  }
+  SampleBits out;
+  if (dod == 0) {
+    out.Put(0, 1);
+  } else if (FitsAsymmetric(dod, 14)) {
+    out.Put(uint64_t{0b10} << 14 | LowBits(static_cast<uint64_t>(dod), 14), 16);
+  } else if (FitsAsymmetric(dod, 17)) {
+    out.Put(uint64_t{0b110} << 17 | LowBits(static_cast<uint64_t>(dod), 17), 20);
+  } else {
+    out.Put(uint64_t{0b1110} << 20 | LowBits(static_cast<uint64_t>(dod), 20), 24);
+  }
+  const uint64_t x = value_bits ^ state.last_value_bits;
+  unsigned leading = state.leading;
+  unsigned trailing = state.trailing;
+  if (x == 0) {
+    out.Put(0, 1);
+  } else {
+    const unsigned x_leading = std::min(31u, static_cast<unsigned>(std::countl_zero(x)));
+    const auto x_trailing = static_cast<unsigned>(std::countr_zero(x));
+    if (leading != 0xff && x_leading >= leading && x_trailing >= trailing) {
+      out.Put(0b10, 2);
+    } else {
+      leading = x_leading;
+      trailing = x_trailing;
+      out.Put(uint64_t{0b11} << 11 | leading << 6 | ((64 - leading - trailing) & 63), 13);
+    }
+    out.Put(x >> trailing, 64 - leading - trailing);
+  }
+
+  const size_t whole = state.position_bits / 8;
+  const unsigned offset = state.position_bits % 8;
+  const size_t used = (offset + out.count + 7) / 8;
+  if (whole + used > capacity) return false;
+  char* const to = reinterpret_cast<char*>(buffer) + whole;
+  if (offset != 0)
+    out.bits |= static_cast<unsigned __int128>(buffer[whole] >> (8 - offset)) << out.count;
+  // Left-aligned, behind the bits of the byte that was begun.
+  const unsigned __int128 aligned = out.bits << (128 - out.count - offset);
+  const auto high = static_cast<uint64_t>(aligned >> 64);
+  if (used <= 8) [[likely]] {
+    StorePart(to, high, used);
+  } else {
+    StoreBigEndian64(to, high);
+    StorePart(to + 8, static_cast<uint64_t>(aligned), used - 8);
+  }
+  state.last_ms = timestamp_ms;
+  state.last_delta = delta;
+  state.last_value_bits = value_bits;
+  state.position_bits += out.count;
+  ++state.count;
+  state.leading = static_cast<uint8_t>(leading);
+  state.trailing = static_cast<uint8_t>(trailing);
+  return true;
+}
+
+namespace {
+
+bool TryXorAppendAny(XorState& state, uint8_t* buffer, size_t capacity, int64_t timestamp_ms,
+                     double value) {
   if (state.size_bytes() + kXorAppendBytesMax <= capacity) {
     XorAppend(state, buffer, timestamp_ms, value);
     return true;
@@ -97,6 +194,8 @@ bool TryXorAppend(XorState& state, uint8_t* buffer, size_t capacity, int64_t tim
       state, buffer, capacity,
       [&](XorState& moved, uint8_t* scratch) { XorAppend(moved, scratch, timestamp_ms, value); });
 }
+
+}  // namespace
 
 void StoreXorHeader(const XorState& state, uint8_t* buffer) {
   StoreBigEndian16(reinterpret_cast<char*>(buffer), state.count);

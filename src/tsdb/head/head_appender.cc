@@ -17,6 +17,9 @@ using storage::AppendOutcome;
 using storage::RefSample;
 using storage::SeriesRef;
 
+// The state of so many series is fetched from memory at once; one by one each would be waited for.
+constexpr size_t kSamplesAhead = 32;
+
 template <typename H>
 constexpr bool kIsInteger = std::is_same_v<H, Histogram>;
 
@@ -238,7 +241,7 @@ Result<SeriesRef> HeadAppender::Append(SeriesRef ref, const Labels& labels, int6
     Slab& slab = head_->store_.slab(at.slot);
     const std::lock_guard lock(slab.mutex);
     const SeriesHot& hot = slab.hot[SeriesStore::IndexOf(at.slot)];
-    Verdict verdict = JudgeFloat(slab, hot, t, value, bounds_);
+    Verdict verdict = JudgeFloat(hot, t, value, bounds_);
     NoteLateness(verdict, t);
     if (verdict == Verdict::kOutOfOrderAccepted && options.discard_out_of_order) {
       verdict = Verdict::kOutOfOrder;
@@ -294,29 +297,42 @@ void HeadAppender::AppendFloats(std::span<const RefSample> samples,
   const std::shared_lock index_lock(head_->index_mutex_);
   SlabWalk walk(head_->store_);
   SeriesStore::RefCursor cursor(head_->store_);
-  for (size_t i = 0; i < samples.size(); ++i) {
-    const RefSample& s = samples[i];
-    const SlotId slot = cursor.Find(s.ref);
-    if (slot == kNoSeries) [[unlikely]] {
-      outcomes[i] = AppendOutcome::kUnknownSeries;
-      head_->counters_.series_not_found.fetch_add(1, std::memory_order_relaxed);
-      continue;
+  SlotId slots[kSamplesAhead];
+  for (size_t begin = 0; begin < samples.size(); begin += kSamplesAhead) {
+    const size_t end = std::min(samples.size(), begin + kSamplesAhead);
+    for (size_t i = begin; i < end; ++i) {
+      const SlotId slot = cursor.Find(samples[i].ref);
+      slots[i - begin] = slot;
+      if (slot != kNoSeries) {
+        __builtin_prefetch(&head_->store_.slab(slot).hot[SeriesStore::IndexOf(slot)], 1);
+      }
     }
-    Slab& slab = walk.At(slot);
-    SeriesHot& hot = slab.hot[SeriesStore::IndexOf(slot)];
-    const Verdict verdict = JudgeFloat(slab, hot, s.timestamp_ms, s.value, bounds_);
-    if (verdict != Verdict::kInOrder) [[unlikely]]
-      NoteLateness(verdict, s.timestamp_ms);
-    outcomes[i] = OutcomeOf(verdict);
-    if (!Accepted(verdict)) [[unlikely]] {
-      CountRefusal(verdict, false);
-      continue;
+    for (size_t i = begin; i < end; ++i) {
+      const RefSample& s = samples[i];
+      const SlotId slot = slots[i - begin];
+      if (slot == kNoSeries) [[unlikely]] {
+        outcomes[i] = AppendOutcome::kUnknownSeries;
+        head_->counters_.series_not_found.fetch_add(1, std::memory_order_relaxed);
+        continue;
+      }
+      Slab& slab = walk.At(slot);
+      SeriesHot& hot = slab.hot[SeriesStore::IndexOf(slot)];
+      const Verdict verdict = JudgeFloat(hot, s.timestamp_ms, s.value, bounds_);
+      if (verdict != Verdict::kInOrder) [[unlikely]]
+        NoteLateness(verdict, s.timestamp_ms);
+      outcomes[i] = OutcomeOf(verdict);
+      if (!Accepted(verdict)) [[unlikely]] {
+        CountRefusal(verdict, false);
+        continue;
+      }
+      // Commit writes there when the rest of the page has been judged.
+      __builtin_prefetch(EndOfOpenChunk(head_->pool_, hot), 1);
+      if (static_cast<int16_t>(epoch - hot.touch_epoch) > 0) hot.touch_epoch = epoch;
+      if ((hot.flags & kLogged) == 0) [[unlikely]]
+        buffers_->unlogged.emplace_back(s.ref, slot);
+      batch.floats.push_back({s.ref, s.timestamp_ms, 0, s.value});
+      batch.float_slots.push_back(slot);
     }
-    if (static_cast<int16_t>(epoch - hot.touch_epoch) > 0) hot.touch_epoch = epoch;
-    if ((hot.flags & kLogged) == 0) [[unlikely]]
-      buffers_->unlogged.emplace_back(s.ref, slot);
-    batch.floats.push_back({s.ref, s.timestamp_ms, 0, s.value});
-    batch.float_slots.push_back(slot);
   }
 }
 
@@ -607,7 +623,7 @@ void HeadAppender::ApplyFloats(AppendBatch& batch, SeriesAppender& appender, Com
       }
       continue;
     }
-    const Verdict verdict = JudgeFloat(slab, hot, s.timestamp_ms, s.value, bounds_);
+    const Verdict verdict = JudgeFloat(hot, s.timestamp_ms, s.value, bounds_);
     if (verdict == Verdict::kInOrder) [[likely]] {
       if (appender.AppendFloat(slab, index, s.ref, s.start_ms, s.timestamp_ms, s.value)) {
         ++counts.floats;

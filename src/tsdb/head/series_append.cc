@@ -85,17 +85,11 @@ size_t HistogramSeries::BucketCount() const {
   return 0;
 }
 
-Verdict JudgeFloat(const Slab&, const SeriesHot& hot, int64_t t, double v,
-                   const AppendBounds& bounds) {
-  if (t >= bounds.min_valid_ms) [[likely]] {
-    if (hot.encoding == ChunkEncoding::kNone || t > hot.xor_state.last_ms) [[likely]] {
-      return Verdict::kInOrder;
-    }
-    if (t == hot.xor_state.last_ms) {
-      const bool same = (hot.flags & kHistogramLast) == 0 &&
-                        hot.xor_state.last_value_bits == std::bit_cast<uint64_t>(v);
-      return same ? Verdict::kInOrder : Verdict::kDuplicate;
-    }
+Verdict JudgeOldFloat(const SeriesHot& hot, int64_t t, double v, const AppendBounds& bounds) {
+  if (t >= bounds.min_valid_ms && t == hot.xor_state.last_ms) {
+    const bool same = (hot.flags & kHistogramLast) == 0 &&
+                      hot.xor_state.last_value_bits == std::bit_cast<uint64_t>(v);
+    return same ? Verdict::kInOrder : Verdict::kDuplicate;
   }
   return JudgeLate(t, bounds);
 }

@@ -66,6 +66,11 @@ inline int64_t RangeEnd(int64_t t, int64_t chunk_range_ms) {
   return t / chunk_range_ms * chunk_range_ms + chunk_range_ms;
 }
 
+// Where the next sample of the series goes, for fetching it ahead.
+inline const char* EndOfOpenChunk(const SlabPool& pool, const SeriesHot& hot) {
+  return pool.At(hot.open_chunk) + hot.xor_state.position_bits / 8;
+}
+
 class SeriesAppender {
  public:
   SeriesAppender(SlabPool* pool, const ChunkRules& rules, Isolation::Commit commit)
@@ -98,8 +103,14 @@ class SeriesAppender {
 };
 
 // Whether a sample may be appended; see section 15.
-Verdict JudgeFloat(const Slab& slab, const SeriesHot& hot, int64_t t, double v,
-                   const AppendBounds& bounds);
+Verdict JudgeOldFloat(const SeriesHot& hot, int64_t t, double v, const AppendBounds& bounds);
+inline Verdict JudgeFloat(const SeriesHot& hot, int64_t t, double v, const AppendBounds& bounds) {
+  if (t >= bounds.min_valid_ms &&
+      (hot.encoding == ChunkEncoding::kNone || t > hot.xor_state.last_ms)) [[likely]] {
+    return Verdict::kInOrder;
+  }
+  return JudgeOldFloat(hot, t, v, bounds);
+}
 Verdict JudgeHistogram(const Slab& slab, uint16_t index, int64_t t, const Histogram& histogram,
                        const AppendBounds& bounds);
 Verdict JudgeHistogram(const Slab& slab, uint16_t index, int64_t t, const FloatHistogram& histogram,
