@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tsdb/wal/records.h"
+#include "tsdb/wal/sample_compress.h"
 #include "tsdb/wal/wal_internal.h"
 #include "util/bytes.h"
 #include "util/compress.h"
@@ -135,11 +137,15 @@ void Wal::JoinBackground() {
 }
 
 Status Wal::AppendRecord(std::string_view record) {
-  std::string compressed;
+  std::string& compressed = compressed_;
   uint8_t flags = 0;
   if (!record.empty() && options_.compression != WalCompression::kNone) {
     const bool snappy = options_.compression == WalCompression::kSnappy;
-    compressed = snappy ? SnappyCompress(record) : ZstdCompress(record);
+    if (snappy && static_cast<uint8_t>(record[0]) == static_cast<uint8_t>(RecordType::kSamples)) {
+      SnappyCompressSamples(record, &compressed);
+    } else {
+      compressed = snappy ? SnappyCompress(record) : ZstdCompress(record);
+    }
     if (compressed.size() < record.size()) {
       stats_.record_bytes_saved += record.size() - compressed.size();
       record = compressed;

@@ -135,9 +135,10 @@ class Wal {
   mutable std::mutex mutex_;
   std::unique_ptr<WritableFile> file_;
   int segment_ = 0;
-  uint64_t written_ = 0;  // Bytes of the segment that reached the file.
-  std::string pending_;   // Bytes behind them that a Flush writes.
-  Status broken_;         // Set when the file could not be brought back after an error.
+  uint64_t written_ = 0;    // Bytes of the segment that reached the file.
+  std::string compressed_;  // Of the record that is being written.
+  std::string pending_;     // Bytes behind them that a Flush writes.
+  Status broken_;           // Set when the file could not be brought back after an error.
   bool closed_ = false;
   Stats stats_;                     // Without fsync.
   mutable std::mutex fsync_mutex_;  // Taken last; the background sync holds no other.

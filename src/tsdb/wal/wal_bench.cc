@@ -4,7 +4,9 @@
 #include <random>
 
 #include "tsdb/wal/records.h"
+#include "tsdb/wal/sample_compress.h"
 #include "tsdb/wal/wal.h"
+#include "util/compress.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -47,6 +49,24 @@ void BM_EncodeSamples(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 1000);
 }
 BENCHMARK(BM_EncodeSamples);
+
+// Question: what does compressing a record cost, by the general compressor (0) and ours (1)?
+void BM_CompressSamples(benchmark::State& state) {
+  std::string record;
+  EncodeSamples(Scrape(1000), SampleFormat::kV1, &record);
+  std::string packed;
+  for (auto _ : state) {
+    if (state.range(0) == 0) {
+      packed = SnappyCompress(record);
+    } else {
+      SnappyCompressSamples(record, &packed);
+    }
+    benchmark::DoNotOptimize(packed.data());
+  }
+  state.SetItemsProcessed(state.iterations() * 1000);
+  state.counters["ratio"] = static_cast<double>(packed.size()) / static_cast<double>(record.size());
+}
+BENCHMARK(BM_CompressSamples)->Arg(0)->Arg(1);
 
 // Question: what does reading a log give, all in: map, checksum, decompress, decode?
 void BM_Replay(benchmark::State& state) {

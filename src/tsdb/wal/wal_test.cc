@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <map>
 #include <random>
 #include <set>
@@ -9,6 +10,8 @@
 #include "tsdb/chunks/conformance_for_test.h"
 #include "tsdb/wal/checkpoint.h"
 #include "tsdb/wal/records.h"
+#include "tsdb/wal/sample_compress.h"
+#include "util/compress.h"
 #include "util/file.h"
 
 namespace narthex::tsdb {
@@ -38,6 +41,60 @@ void WriteFile(const std::string& path, std::string_view bytes) {
   ASSERT_TRUE(file.ok());
   ASSERT_TRUE((*file)->Append(bytes).ok());
   ASSERT_TRUE((*file)->Close().ok());
+}
+
+// What the compressor of samples writes is a snappy block of the same bytes, whatever they are.
+TEST(SampleCompress, IsLossless) {
+  std::mt19937_64 random(11);
+  std::string packed;
+  const auto check = [&](std::string_view record) {
+    SnappyCompressSamples(record, &packed);
+    const Result<std::string> plain = SnappyDecompress(packed, record.size());
+    ASSERT_TRUE(plain.ok()) << plain.status().message();
+    ASSERT_EQ(*plain, record);
+  };
+  for (int round = 0; round < 400; ++round) {
+    std::vector<WalSample> samples;
+    uint64_t ref = random() % 1'000'000;
+    const size_t count = random() % (round % 20 == 0 ? 20'000 : 300);
+    const uint64_t kind = random() % 5;
+    for (size_t i = 0; i < count; ++i) {
+      ref += 1 + random() % (random() % 10 == 0 ? 100'000 : 2);
+      double value = 0;
+      switch (kind == 4 ? random() % 4 : kind) {
+        case 0: value = static_cast<double>(random() % 10); break;
+        case 1: value = static_cast<double>(random() % 100'000); break;
+        case 2: value = static_cast<double>(random() % 100'000) / 7; break;
+        default: value = std::bit_cast<double>(random()); break;
+      }
+      const auto late = static_cast<int64_t>(random() % (kind == 3 ? 100'000 : 1));
+      samples.push_back({ref, 1'767'225'600'000 + late, 0, value});
+    }
+    std::string record;
+    EncodeSamples(samples, SampleFormat::kV1, &record);
+    check(record);
+    // Cut anywhere, and changed anywhere.
+    check(std::string_view(record).substr(0, random() % (record.size() + 1)));
+    for (int i = 0; i < 5; ++i) record[random() % record.size()] = static_cast<char>(random());
+    check(record);
+    check(Noise(random, random() % 200));
+    check(std::string(random() % 70'000, static_cast<char>(random())));
+  }
+}
+
+// And about as small as the general one's.
+TEST(SampleCompress, IsSmall) {
+  std::mt19937_64 random(11);
+  std::vector<WalSample> samples;
+  for (uint64_t i = 0; i < 4000; ++i) {
+    const double value = static_cast<double>(i % 3 == 0 ? random() % 20 : random() % 1'000'000);
+    samples.push_back({100'000 + i, 1'767'225'600'000, 0, value});
+  }
+  std::string record;
+  EncodeSamples(samples, SampleFormat::kV1, &record);
+  std::string packed;
+  SnappyCompressSamples(record, &packed);
+  EXPECT_LE(packed.size(), SnappyCompress(record).size() * 11 / 10);
 }
 
 TEST(Wal, GoldenPage) {
