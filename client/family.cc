@@ -66,6 +66,8 @@ std::string Description::ToString() const {
 namespace detail {
 namespace {
 
+constexpr std::string_view kOverflow = "overflow";
+
 size_t HashValues(const std::string_view* values, size_t count) {
   size_t hash = count;
   for (size_t i = 0; i < count; ++i) {
@@ -89,8 +91,8 @@ bool LabelsLess(const LabelSet& a, const LabelSet& b) {
 //   entries   [ b | c | - | a ]           in no order, with holes that are filled again
 //   order     [ 3 | 0 | 1 ]               by labels; sorted up to sorted_count
 //
-// A hole may be in `order` until the next Sort(), and is not filled before. Everything but position
-// is guarded by mutex.
+// A hole may be in `order` until the next Sort(), and is not filled before. Everything but what is
+// constant is guarded by mutex.
 struct FamilyCore::Children {
   struct Entry {
     std::shared_ptr<MetricCore> core;  // Null: a hole.
@@ -109,6 +111,8 @@ struct FamilyCore::Children {
   std::vector<uint32_t> new_holes;  // May be in order.
   uint64_t version = 0;             // Counts what came and went.
   std::vector<size_t> position;     // Constant.
+  // Constant: what takes the place of values beyond the limit; empty without one.
+  std::vector<std::string_view> overflow;
 
   size_t SlotMask() const { return slots.size() - 1; }
 
@@ -224,10 +228,12 @@ void MetricCore::Collect(const LabelSet& labels, std::vector<Metric>& out) {
   out.push_back({labels, Read(), std::nullopt});
 }
 
-FamilyCore::FamilyCore(Description description, MetricType type, NewCore new_core)
+FamilyCore::FamilyCore(Description description, MetricType type, NewCore new_core,
+                       size_t series_max)
     : description_(std::move(description)),
       type_(type),
       new_core_(std::move(new_core)),
+      series_max_(series_max),
       children_(std::make_unique<Children>()) {
   std::vector<std::string_view> sorted;
   for (const LabelPair& label : description_.const_labels) sorted.push_back(label.name);
@@ -237,6 +243,7 @@ FamilyCore::FamilyCore(Description description, MetricType type, NewCore new_cor
     const auto at = std::lower_bound(sorted.begin(), sorted.end(), label);
     children_->position.push_back(static_cast<size_t>(at - sorted.begin()));
   }
+  if (series_max_ > 0) children_->overflow.assign(description_.variable_labels.size(), kOverflow);
   // "An unlabelled metric is there as soon as it is declared."
   if (description_.variable_labels.empty()) MustChild(nullptr, 0);
 }
@@ -253,11 +260,23 @@ Result<std::shared_ptr<MetricCore>> FamilyCore::Child(const std::string_view* va
     return Status(StatusCode::kInvalid, message + "}");
   }
   const size_t hash = HashValues(values, count);
+  const std::vector<std::string_view>& overflow = children_->overflow;
+  // Whether these values have to count as `overflow`; needs the lock.
+  const auto is_refused = [&] {
+    if (overflow.empty() || children_->count < series_max_) return false;
+    const bool has_overflow =
+        children_->FindSlot(HashValues(overflow.data(), count), overflow.data()) != Children::kNone;
+    return children_->count - (has_overflow ? 1 : 0) >= series_max_ &&
+           !std::equal(overflow.begin(), overflow.end(), values);
+  };
+  bool refused = false;
   {
     const std::shared_lock lock(children_->mutex);
     const size_t slot = children_->FindSlot(hash, values);
     if (slot != Children::kNone) return children_->entries[children_->slots[slot] - 1].core;
+    refused = is_refused();
   }
+  if (refused) return Child(overflow.data(), count);
   for (size_t i = 0; i < count; ++i) {
     if (IsValidUtf8(values[i])) continue;
     return Status(StatusCode::kInvalid, "label " + description_.variable_labels[i] + ": value " +
@@ -269,10 +288,14 @@ Result<std::shared_ptr<MetricCore>> FamilyCore::Child(const std::string_view* va
   }
   std::sort(labels.begin(), labels.end());
 
-  const std::unique_lock lock(children_->mutex);
+  std::unique_lock lock(children_->mutex);
   // Another thread may have been faster.
   const size_t slot = children_->FindSlot(hash, values);
   if (slot != Children::kNone) return children_->entries[children_->slots[slot] - 1].core;
+  if (is_refused()) {
+    lock.unlock();
+    return Child(overflow.data(), count);
+  }
   std::shared_ptr<MetricCore> core = new_core_(description_);
   children_->Insert({core, LabelSet::WithText(std::move(labels)), hash});
   return core;
@@ -417,7 +440,8 @@ Result<std::shared_ptr<FamilyCore>> DeclareFamily(Registry* registry, const Metr
                        : type == MetricType::kSummary ? "summaries"
                                                       : "state sets of this name"));
   }
-  auto family = std::make_shared<FamilyCore>(std::move(description), type, std::move(new_core));
+  auto family = std::make_shared<FamilyCore>(std::move(description), type, std::move(new_core),
+                                             options.series_max);
   if (registry == nullptr) return family;
   return registry->RegisterFamily(std::move(family));
 }

@@ -210,6 +210,31 @@ TEST(Family, SeriesComeAndGo) {
   EXPECT_EQ(Page(registry), "");
 }
 
+TEST(Family, BoundsItsSeries) {
+  Registry registry;
+  MetricOptions options{"c_total", "C."};
+  options.series_max = 3;
+  const Family<Counter> family(registry, options, {"a", "b"});
+  for (int i = 0; i < 10; ++i) family.WithLabels({std::to_string(i), "x"}).Inc();
+  family.WithLabels({"1", "x"}).Inc();
+  const std::string overflow = "c_total{a=\"overflow\",b=\"overflow\"} ";
+  const std::string begin = "# HELP c_total C.\n# TYPE c_total counter\n";
+  EXPECT_EQ(Page(registry), begin +
+                                "c_total{a=\"0\",b=\"x\"} 1\nc_total{a=\"1\",b=\"x\"} 2\n"
+                                "c_total{a=\"2\",b=\"x\"} 1\n" +
+                                overflow + "7\n");
+  // There is room again.
+  EXPECT_TRUE(family.Remove({"0", "x"}));
+  family.WithLabels({"new", "x"}).Inc();
+  EXPECT_THAT(Page(registry), HasSubstr("c_total{a=\"new\",b=\"x\"} 1\n"));
+  // The limit holds when threads come together, too.
+  const Family<Counter> many = *Family<Counter>::Declare(nullptr, options, {"a"});
+  InThreads(8, [&](int t) {
+    for (int i = 0; i < 500; ++i) many.WithLabels({std::to_string(i * 8 + t)}).Inc();
+  });
+  EXPECT_EQ(many.size(), 4u);
+}
+
 TEST(Family, ChecksLabelValues) {
   const Family<Gauge> family = *Family<Gauge>::Declare(nullptr, {"f", "F."}, {"l"});
   EXPECT_EQ(family.TryWithLabels({"a", "b"}).status().message(),

@@ -1,6 +1,7 @@
 // Where metrics come from: anything that can be asked for its families while a scrape runs.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,10 @@ struct MetricOptions {
   std::string help;  // One sentence; shown to people who have never seen the source.
   std::string unit = {};                     // For OpenMetrics; then the name must end with it.
   std::vector<LabelPair> const_labels = {};  // The same for all series of this declaration.
+  // Families: how many series there may be. Whatever comes then counts in one more series, all of
+  // whose label values are `overflow`, so that nobody outside can fill the memory by inventing
+  // values. 0: no limit.
+  size_t series_max = 0;
 };
 
 // What a collector promises to collect. The registry compares descriptions, so that clashes show at

@@ -27,7 +27,8 @@ class FamilyCore final : public Collector {
  public:
   using NewCore = std::function<std::shared_ptr<MetricCore>(const Description&)>;
 
-  FamilyCore(Description description, MetricType type, NewCore new_core);
+  // `series_max`: see MetricOptions.
+  FamilyCore(Description description, MetricType type, NewCore new_core, size_t series_max = 0);
   ~FamilyCore() override;
 
   // The child with these label values, made when new. Fails on a wrong number of values and on
@@ -67,6 +68,7 @@ class FamilyCore final : public Collector {
   const Description description_;
   const MetricType type_;
   const NewCore new_core_;
+  const size_t series_max_;
   std::unique_ptr<Children> children_;
 };
 
