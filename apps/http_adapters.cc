@@ -219,7 +219,7 @@ Result<std::shared_ptr<const scrape::HttpClientHandle>> ScrapeFetcher::CreateCli
 scrape::Fetcher::RequestId ScrapeFetcher::Fetch(scrape::FetchRequest request, Callback done) {
   net::HttpClientRequest outgoing;
   outgoing.url = std::move(request.url);
-  outgoing.headers = std::move(request.headers);
+  outgoing.shared_headers = std::move(request.headers);
   outgoing.timeout_nanos = request.timeout_nanos;
   outgoing.body_bytes_max = request.body_bytes_max;
   outgoing.unix_socket = std::move(request.unix_socket);

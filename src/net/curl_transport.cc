@@ -355,6 +355,10 @@ class CurlTransport : public Transport {
     auto transfer = std::make_unique<Transfer>();
     transfer->id = id;
     transfer->request = std::move(request);
+    if (const auto shared = std::move(transfer->request.shared_fields)) {
+      HeaderFields& fields = transfer->request.fields;
+      fields.insert(fields.begin(), shared->begin(), shared->end());
+    }
     transfer->done = std::move(done);
     transfer->buffers = &buffers_;
     transfer->handles = &handles_;

@@ -70,6 +70,7 @@ struct Call {
   bool has_body = true;
   std::string referer;
   HeaderFields fields;
+  std::shared_ptr<const HeaderFields> shared_fields;
   Transport* transport = nullptr;  // Null: waiting for the authorizer.
 
   int redirects = 0;
@@ -133,8 +134,7 @@ struct HttpClient::Impl {
       Finish(call, WithUrl(call, std::move(status)));
       return;
     }
-    if (call.options->authorizer == nullptr || call.left_host ||
-        HasField(call.fields, "authorization")) {
+    if (call.options->authorizer == nullptr || call.left_host || HasAuthorization(call)) {
       Send(call);
       return;
     }
@@ -144,6 +144,13 @@ struct HttpClient::Impl {
   Status AddFields(Call& call) {
     const HttpClientOptions& options = *call.options;
     call.fields = call.request.headers;
+    call.shared_fields = call.request.shared_headers;
+    if (call.shared_fields != nullptr && (call.redirects > 0 || options.authorizer != nullptr)) {
+      // From here on fields are looked at and taken away.
+      call.fields.insert(call.fields.begin(), call.shared_fields->begin(),
+                         call.shared_fields->end());
+      call.shared_fields = nullptr;
+    }
     if (!call.has_body) {
       std::erase_if(call.fields,
                     [](const auto& field) { return ToLower(field.first).starts_with("content-"); });
@@ -167,8 +174,13 @@ struct HttpClient::Impl {
       std::erase_if(call.fields, [](const auto& field) { return IsSensitiveField(field.first); });
       return {};
     }
-    if (HasField(call.fields, "authorization")) return {};
+    if (HasAuthorization(call)) return {};
     return AddCredentials(call);
+  }
+
+  static bool HasAuthorization(const Call& call) {
+    return HasField(call.fields, "authorization") ||
+           (call.shared_fields != nullptr && HasField(*call.shared_fields, "authorization"));
   }
 
   // The text, or what the file holds now.
@@ -286,6 +298,7 @@ struct HttpClient::Impl {
     exchange.method = call.method;
     exchange.url = call.parsed;
     exchange.fields = std::move(call.fields);
+    exchange.shared_fields = std::move(call.shared_fields);
     if (call.has_body) exchange.body = call.request.body;
     if (call.request.on_data) exchange.on_data = &call.request.on_data;
     exchange.deadline_nanos = call.deadline_nanos;

@@ -78,7 +78,9 @@ Status CheckTlsFiles(const HttpClientOptions& options);
 struct HttpClientRequest {
   std::string method = "GET";
   std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;
+  HeaderFields headers;
+  // More of them, the same for many requests: not copied while nothing has to be changed.
+  std::shared_ptr<const HeaderFields> shared_headers;
   std::string body;
   int64_t timeout_nanos = 30'000'000'000;  // The whole exchange.
   size_t body_bytes_max = 0;               // 0: no bound. Counts bytes as they arrive.

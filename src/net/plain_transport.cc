@@ -279,10 +279,14 @@ class PlainTransport : public Transport {
     if (!request.url.query.empty()) out.append("?").append(request.url.query);
     out += " HTTP/1.1\r\n";
     bool has_host = false;
-    for (const auto& [name, value] : request.fields) {
-      out.append(name).append(": ").append(value).append("\r\n");
-      has_host = has_host || name == "Host";
-    }
+    const auto add = [&](const HeaderFields& fields) {
+      for (const auto& [name, value] : fields) {
+        out.append(name).append(": ").append(value).append("\r\n");
+        has_host = has_host || name == "Host";
+      }
+    };
+    if (request.shared_fields != nullptr) add(*request.shared_fields);
+    add(request.fields);
     if (!has_host) {
       const bool v6 = request.url.host.find(':') != std::string::npos;
       out.append(v6 ? "Host: [" : "Host: ").append(request.url.host).append(v6 ? "]" : "");

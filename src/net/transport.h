@@ -33,6 +33,7 @@ struct ExchangeRequest {
   std::string method;
   Url url;
   HeaderFields fields;  // Without Host, unless it is to differ from the URL's.
+  std::shared_ptr<const HeaderFields> shared_fields;  // More; may be null.
   // Both outlive the exchange.
   std::string_view body;
   const std::function<bool(std::string_view)>* on_data = nullptr;

@@ -20,12 +20,14 @@ class HttpClientHandle {
   virtual ~HttpClientHandle() = default;
 };
 
+using FetchHeaders = std::vector<std::pair<std::string, std::string>>;
+
 struct FetchRequest {
   std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;
-  int64_t timeout_nanos = 0;  // The whole exchange.
-  size_t body_bytes_max = 0;  // Of the body as it arrives; 0: no bound.
-  std::string unix_socket;    // Path to connect to instead of the URL's host; empty: none.
+  std::shared_ptr<const FetchHeaders> headers;  // The same for all scrapes of a target.
+  int64_t timeout_nanos = 0;                    // The whole exchange.
+  size_t body_bytes_max = 0;                    // Of the body as it arrives; 0: no bound.
+  std::string unix_socket;  // Path to connect to instead of the URL's host; empty: none.
   std::shared_ptr<const HttpClientHandle> client;
 };
 

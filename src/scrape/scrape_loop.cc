@@ -56,7 +56,7 @@ ScraperSettings ScrapeLoop::MakeScraperSettings() const {
   return settings;
 }
 
-FetchRequest ScrapeLoop::MakeRequest() const {
+FetchRequest ScrapeLoop::MakeRequest() {
   const ScrapeConfig& config = *settings_.config;
   FetchRequest request;
   request.url = target_->url();
@@ -66,18 +66,22 @@ FetchRequest ScrapeLoop::MakeRequest() const {
                                : kBodyBytesMax;
   request.unix_socket = target_->unix_socket();
   request.client = settings_.client;
-  std::string_view encoding = "identity";
-  if (config.enable_compression) {
-    encoding = runtime_->options.features.zstd ? "zstd,gzip" : "gzip";
+  if (headers_ == nullptr) {
+    std::string_view encoding = "identity";
+    if (config.enable_compression) {
+      encoding = runtime_->options.features.zstd ? "zstd,gzip" : "gzip";
+    }
+    headers_ = std::make_shared<const FetchHeaders>(FetchHeaders{
+        {"Accept",
+         exposition::AcceptHeader(config.scrape_protocols, config.metric_name_escaping_scheme)},
+        {"Accept-Encoding", std::string(encoding)},
+        {"User-Agent", runtime_->options.user_agent},
+        {"X-Prometheus-Scrape-Timeout-Seconds",
+         FormatFloatF(static_cast<double>(timeout_nanos_) / 1e9)},
+    });
+    interval_text_ = FormatGoDuration(interval_nanos_);
   }
-  request.headers = {
-      {"Accept",
-       exposition::AcceptHeader(config.scrape_protocols, config.metric_name_escaping_scheme)},
-      {"Accept-Encoding", std::string(encoding)},
-      {"User-Agent", runtime_->options.user_agent},
-      {"X-Prometheus-Scrape-Timeout-Seconds",
-       FormatFloatF(static_cast<double>(timeout_nanos_) / 1e9)},
-  };
+  request.headers = headers_;
   return request;
 }
 
@@ -161,11 +165,11 @@ void ScrapeLoop::BeginScrape() {
     scrape_start_nanos_ = MonotonicNanos();
     if (last_start_nanos_ != 0) {
       since_last = static_cast<double>(scrape_start_nanos_ - last_start_nanos_) / 1e9;
-      interval_text = FormatGoDuration(interval_nanos_);
     }
     last_start_nanos_ = scrape_start_nanos_;
     forced = forced_error_;
     if (forced.ok()) request = MakeRequest();
+    if (since_last > 0) interval_text = interval_text_;
   }
   if (!interval_text.empty()) runtime_->observer().ObserveInterval(interval_text, since_last);
   const auto done = [self = shared_from_this(), permit](FetchResponse response) {
@@ -355,6 +359,7 @@ void ScrapeLoop::Apply(Change change) {
     return;
   }
   settings_ = *std::move(change.settings);
+  headers_ = nullptr;
   const Target::Timing timing = target_->timing();
   const std::shared_ptr<TargetScraper> old = scraper_;
   if (!change.keep_cache) Retire(old);

@@ -61,7 +61,7 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
 
  private:
   ScraperSettings MakeScraperSettings() const;
-  FetchRequest MakeRequest() const;
+  FetchRequest MakeRequest();
   void ScheduleFirst();
   void ArmTimer(int64_t delay_nanos);
   void OnTick(uint64_t generation);
@@ -81,6 +81,9 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   int64_t timeout_nanos_ = 0;
   // Used without the lock while busy_, by the task alone.
   std::shared_ptr<TargetScraper> scraper_;
+  // Made from the settings when first needed.
+  std::shared_ptr<const FetchHeaders> headers_;
+  std::string interval_text_;
   Status forced_error_;
   bool stopped_ = false;
   bool busy_ = false;

@@ -194,7 +194,7 @@ TEST_F(ManagerTest, ScrapesAtIntervals) {
   const FetchRequest& request = fetcher_.requests[0];
   EXPECT_EQ(request.url, "http://h:1/metrics");
   EXPECT_EQ(request.timeout_nanos, 5 * kSecond);
-  EXPECT_THAT(request.headers,
+  EXPECT_THAT(*request.headers,
               ElementsAre(std::pair("Accept", "text/plain;version=0.0.4;q=0.7,*/*;q=0.6"),
                           std::pair("Accept-Encoding", "gzip"),
                           std::pair("User-Agent", "Prometheus/3.16.0"),
