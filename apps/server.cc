@@ -1,6 +1,7 @@
 #include "apps/server.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <thread>
@@ -42,6 +43,19 @@ size_t ProcessorCount() {
 
 std::string UserAgent() {
   return "Prometheus/" + std::string(kReferenceVersion);
+}
+
+// Every target needs a descriptor, and the soft limit is often 1,024; Go's runtime does the same.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  LOG_INFO("operational information",
+           {"fd_limits", fmt::format("(soft={}, hard={})", limit.rlim_cur, limit.rlim_max)});
 }
 
 }  // namespace
@@ -516,6 +530,7 @@ int Server::Run() {
   start_nanos_ = Clock::System().NowNanos();
   LOG_INFO("Starting Prometheus Server", {"mode", "server"},
            {"version", fmt::format("narthex {} (follows {})", Version(), kReferenceVersion)});
+  RaiseFileLimit();
   for (const std::string& name : features_.inactive()) {
     LOG_WARN("This feature is known but not supported yet; the flag has no effect",
              {"feature", name});

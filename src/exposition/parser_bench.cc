@@ -3,6 +3,11 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "exposition/content_type.h"
 #include "util/hash.h"
 
@@ -90,6 +95,66 @@ void BM_TakeKnown(benchmark::State& state) {
   state.SetBytesProcessed(static_cast<int64_t>(page.size() * state.iterations()));
 }
 BENCHMARK(BM_TakeKnown);
+
+// The files that upstream's own benchmarks read, where they are at hand: each line parsed, and each
+// line known from the scrape before.
+void BM_File(benchmark::State& state, const std::string& page, ContentType::Format format,
+             bool known_lines) {
+  struct Known {
+    size_t length;
+    uint64_t hash;
+  };
+  std::vector<Known> known;
+  if (known_lines) {
+    const auto parser = CreateParser(format, page, {});
+    for (Entry e = parser->Next(); e != Entry::kEnd && e != Entry::kError; e = parser->Next()) {
+      if (e == Entry::kSeries) {
+        known.push_back({parser->series().size(), FastHash64(parser->series())});
+      }
+    }
+  }
+  for (auto _ : state) {
+    const auto parser = CreateParser(format, page, {});
+    size_t next = 0;
+    for (;;) {
+      if (next < known.size() && parser->TakeKnownSeries(known[next].length, known[next].hash)) {
+        ++next;
+        continue;
+      }
+      const Entry entry = parser->Next();
+      if (entry == Entry::kSeries && known_lines) ++next;
+      if (entry == Entry::kEnd) break;
+      if (entry == Entry::kError) {
+        state.SkipWithError("the file does not parse");
+        break;
+      }
+    }
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(page.size() * state.iterations()));
+}
+
+const bool kFilesRegistered = [] {
+  const char* set = std::getenv("NARTHEX_CONFORMANCE_DIR");
+  const std::filesystem::path folder =
+      std::filesystem::path(set != nullptr ? set : "../shared/conformance") / "textparse/files";
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
+    const std::string name = entry.path().filename();
+    std::ifstream file(entry.path());
+    const std::string page((std::istreambuf_iterator<char>(file)), {});
+    const bool second = name.find("om2") != std::string::npos;
+    const bool first = name.find(".om") != std::string::npos;
+    const auto format = second  ? ContentType::Format::kOpenMetrics2
+                        : first ? ContentType::Format::kOpenMetrics
+                                : ContentType::Format::kText;
+    for (const bool known : {false, true}) {
+      benchmark::RegisterBenchmark(
+          ("BM_File/" + name + (known ? "/known" : "/parse")).c_str(),
+          [page, format, known](benchmark::State& state) { BM_File(state, page, format, known); });
+    }
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace narthex::exposition

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "config/url.h"
@@ -20,30 +21,66 @@ std::string_view BoolText(bool value) {
   return value ? "true" : "false";
 }
 
-Labels BuildDiscovered(const ScrapeConfig& config, const TargetLabels& target,
-                       const TextMap& group) {
-  LabelsBuilder builder;
-  for (const auto& [name, value] : group) builder.Set(name, value);
-  // Also an empty label of the target hides the group's.
-  for (const auto& [name, value] : target) builder.Set(name, value);
-  const auto set_default = [&](std::string_view name, std::string_view value) {
-    if (builder.Get(name).empty()) builder.Set(name, value);
-  };
-  set_default(kJobLabel, config.job_name);
-  set_default(kScrapeIntervalLabel, config.scrape_interval.ToString());
-  set_default(kScrapeTimeoutLabel, config.scrape_timeout.ToString());
-  set_default(kMetricsPathLabel, config.metrics_path);
-  set_default(kSchemeLabel, config.scheme);
-  set_default(kConvertClassicLabel,
-              BoolText(config.convert_classic_histograms_to_nhcb.value_or(false)));
-  set_default(kAlwaysClassicLabel,
-              BoolText(config.always_scrape_classic_histograms.value_or(false)));
-  set_default(kNativeHistogramsLabel, BoolText(config.scrape_native_histograms.value_or(false)));
-  for (const auto& [name, values] : config.params) {
-    if (!values.empty()) set_default(std::string(kParamLabelPrefix) + name, values.front());
+// What a job gives to those of its targets that do not say otherwise.
+class JobDefaults {
+ public:
+  explicit JobDefaults(const ScrapeConfig& config)
+      : interval_(config.scrape_interval.ToString()), timeout_(config.scrape_timeout.ToString()) {
+    labels_ = {
+        {kJobLabel, config.job_name},
+        {kScrapeIntervalLabel, interval_},
+        {kScrapeTimeoutLabel, timeout_},
+        {kMetricsPathLabel, config.metrics_path},
+        {kSchemeLabel, config.scheme},
+        {kConvertClassicLabel, BoolText(config.convert_classic_histograms_to_nhcb.value_or(false))},
+        {kAlwaysClassicLabel, BoolText(config.always_scrape_classic_histograms.value_or(false))},
+        {kNativeHistogramsLabel, BoolText(config.scrape_native_histograms.value_or(false))},
+    };
+    params_.reserve(config.params.size());
+    for (const auto& [name, values] : config.params) {
+      if (values.empty()) continue;
+      params_.push_back(std::string(kParamLabelPrefix) + name);
+      labels_.push_back({params_.back(), values.front()});
+    }
   }
-  return builder.Build();
-}
+  JobDefaults(const JobDefaults&) = delete;
+
+  // The configuration that this was made of still lives.
+  Labels Discovered(const TargetLabels& target, const TextMap& group) const {
+    std::vector<LabelView> pairs;
+    pairs.reserve(target.size() + group.size() + labels_.size());
+    const auto find = [&pairs](std::string_view name, size_t count) {
+      const auto end = pairs.begin() + static_cast<ptrdiff_t>(count);
+      return std::find_if(pairs.begin(), end, [&](const LabelView& p) { return p.name == name; });
+    };
+    for (const auto& [name, value] : target) pairs.push_back({name, value});
+    // Also an empty label of the target hides the group's.
+    const size_t own = pairs.size();
+    for (const auto& [name, value] : group) {
+      if (find(name, own) == pairs.begin() + static_cast<ptrdiff_t>(own)) {
+        pairs.push_back({name, value});
+      }
+    }
+    const size_t found = pairs.size();
+    for (const LabelView& label : labels_) {
+      const auto at = find(label.name, found);
+      if (at == pairs.begin() + static_cast<ptrdiff_t>(found)) {
+        pairs.push_back(label);
+      } else if (at->value.empty()) {
+        at->value = label.value;
+      }
+    }
+    std::erase_if(pairs, [](const LabelView& pair) { return pair.value.empty(); });
+    std::sort(pairs.begin(), pairs.end());
+    return Labels::FromSorted(pairs);
+  }
+
+ private:
+  std::string interval_;
+  std::string timeout_;
+  std::vector<std::string> params_;
+  std::vector<LabelView> labels_;
+};
 
 Status InvalidTarget(std::string text) {
   return {ErrorCode::kInvalidInput, std::move(text)};
@@ -141,12 +178,13 @@ uint64_t HashTarget(const Labels& labels, std::string_view url) {
 
 Labels DiscoveredLabels(const ScrapeConfig& config, const TargetLabels& target,
                         const TextMap& group) {
-  return BuildDiscovered(config, target, group);
+  return JobDefaults(config).Discovered(target, group);
 }
 
-Result<Labels> PopulateTargetLabels(const ScrapeConfig& config, const TargetLabels& target,
-                                    const TextMap& group) {
-  LabelsBuilder builder(BuildDiscovered(config, target, group));
+namespace {
+
+Result<Labels> Populate(const ScrapeConfig& config, Labels discovered) {
+  LabelsBuilder builder(std::move(discovered));
   if (!Relabel(builder, config.relabel_configs)) return Labels();
   const std::string address(builder.Get(kAddressLabel));
   if (address.empty()) return InvalidTarget("no address");
@@ -171,6 +209,13 @@ Result<Labels> PopulateTargetLabels(const ScrapeConfig& config, const TargetLabe
   return labels;
 }
 
+}  // namespace
+
+Result<Labels> PopulateTargetLabels(const ScrapeConfig& config, const TargetLabels& target,
+                                    const TextMap& group) {
+  return Populate(config, DiscoveredLabels(config, target, group));
+}
+
 Labels PublicLabels(const Labels& labels) {
   std::vector<LabelView> pairs;
   for (const LabelView& label : labels) {
@@ -180,7 +225,7 @@ Labels PublicLabels(const Labels& labels) {
 }
 
 Labels TargetOrigin::discovered_labels() const {
-  return BuildDiscovered(*config, group->targets[index], group->labels);
+  return DiscoveredLabels(*config, group->targets[index], group->labels);
 }
 
 std::string_view TargetHealthName(TargetHealth health) {
@@ -256,12 +301,18 @@ int64_t ScrapeOffset(uint64_t target_hash, int64_t interval_nanos, uint64_t seed
 
 void AppendTargets(const std::shared_ptr<const ScrapeConfig>& config, const TargetGroupPtr& group,
                    TargetsOfGroup* out) {
+  const JobDefaults defaults(*config);
   for (size_t i = 0; i < group->targets.size(); ++i) {
     TargetOrigin origin{config, group, i};
-    Result<Labels> labels = PopulateTargetLabels(*config, group->targets[i], group->labels);
+    Result<Labels> labels =
+        Populate(*config, defaults.Discovered(group->targets[i], group->labels));
     if (!labels.ok()) {
       out->failures.push_back(
           labels.status().WithPrefix(fmt::format("instance {} in group {}: ", i, group->source)));
+      continue;
+    }
+    if (labels->empty()) {  // Relabelling dropped it.
+      out->dropped.push_back(std::move(origin));
       continue;
     }
     auto target = std::make_shared<Target>(*std::move(labels), origin);

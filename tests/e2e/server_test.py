@@ -3,6 +3,8 @@
 import http.server
 import json
 import os
+import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -63,6 +65,20 @@ def test_starts_answers_and_stops(folder):
     again = Server(folder / "n", GOOD)
     assert "previous execution" not in again.log()
     again.stop()
+
+
+def test_raises_the_limit_of_open_files(folder):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    try:
+        server = Server(folder / "s", GOOD)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limits = pathlib.Path(f"/proc/{server.popen.pid}/limits").read_text()
+    line = next(l for l in limits.splitlines() if l.startswith("Max open files"))
+    assert line.split()[3:5] == [str(hard), str(hard)], line
+    assert f'fd_limits="(soft={hard}, hard={hard})"' in server.log()
+    server.stop()
 
 
 def test_exposes_itself_under_upstreams_names(folder):
