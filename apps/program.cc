@@ -5,16 +5,12 @@
 #include "util/log.h"
 
 namespace narthex::apps {
-namespace {
-
 LogLevel ParseLogLevel(std::string_view name) {
   if (name == "debug") return LogLevel::kDebug;
   if (name == "warn") return LogLevel::kWarn;
   if (name == "error") return LogLevel::kError;
   return LogLevel::kInfo;
 }
-
-}  // namespace
 
 void LogFlags::Declare(FlagSet& flags) {
   flags.Enum("log.level", &level, {"debug", "info", "warn", "error"},

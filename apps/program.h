@@ -10,6 +10,7 @@
 
 #include "apps/command.h"
 #include "apps/flags.h"
+#include "util/log.h"
 
 namespace narthex::apps {
 
@@ -30,6 +31,9 @@ std::optional<int> BeginParsedProgram(std::string_view program, const FlagSet& f
                                       const LogFlags& log);
 // Reports on standard error, as above; 1.
 int ReportUsageError(std::string_view program, std::string_view message);
+
+// "debug", "info", "warn", "error".
+LogLevel ParseLogLevel(std::string_view name);
 
 // SIGINT, SIGTERM and SIGHUP.
 sigset_t HandledSignals();

@@ -452,6 +452,7 @@ Status Server::ApplyConfig(const Config& config) {
   attempt("rules", rules_->Update(config.global.evaluation_interval.nanos, config.rule_files,
                                   external_labels, external_url_));
   if (!failure.ok()) return failure;
+  SetLogLevel(ParseLogLevel(config.runtime.log_level));
   LOG_INFO("Completed loading of configuration file", {"filename", options_.config_file},
            {"totalDuration", FormatGoDuration(MonotonicNanos() - started)});
   return {};

@@ -258,7 +258,10 @@ web::RuntimeInfo Server::ReadRuntimeInfo() const {
   const std::lock_guard lock(mutex_);
   info.reload_config_success = last_reload_ok_;
   info.last_config_nanos = last_reload_nanos_;
-  if (config_ != nullptr) info.storage_retention = RetentionText(*config_);
+  if (config_ != nullptr) {
+    info.storage_retention = RetentionText(*config_);
+    info.gogc = config_->runtime.gogc;
+  }
   return info;
 }
 

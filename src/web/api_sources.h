@@ -115,6 +115,7 @@ struct RuntimeInfo {
   uint64_t corruption_count = 0;
   uint64_t thread_count = 0;
   uint64_t processor_count = 0;
+  int64_t gogc = 75;  // As configured; negative: "off".
   std::string storage_retention;
 };
 

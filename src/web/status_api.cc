@@ -61,7 +61,7 @@ Status Api::StatusRuntimeInfo(Call& call) {
   json.Key("goroutineCount").Int(static_cast<int64_t>(info.thread_count));
   json.Key("GOMAXPROCS").Int(static_cast<int64_t>(info.processor_count));
   json.Key("GOMEMLIMIT").Int(std::numeric_limits<int64_t>::max());
-  json.Key("GOGC").String("");
+  json.Key("GOGC").String(info.gogc < 0 ? "off" : std::to_string(info.gogc));
   json.Key("GODEBUG").String("");
   json.Key("storageRetention").String(info.storage_retention);
   json.EndObject();

@@ -67,6 +67,26 @@ def test_starts_answers_and_stops(folder):
     again.stop()
 
 
+def test_applies_the_runtime_section(folder):
+    page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=page.serve_forever, daemon=True).start()
+    jobs = ("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs:\n"
+            "- job_name: broken\n  metrics_path: /broken\n"
+            f"  static_configs: [targets: ['127.0.0.1:{page.server_port}']]\n")
+    server = Server(folder / "s", "runtime: {log_level: debug, gogc: 40}\n" + jobs,
+                    ["--web.enable-lifecycle"])
+    assert server.api("/status/runtimeinfo")["GOGC"] == "40"
+    wait_for("a debug line", lambda: "level=DEBUG" in server.log())
+    (folder / "s" / "prometheus.yml").write_text("runtime: {log_level: error, gogc: -1}\n" + jobs)
+    assert server.get("/-/reload", method="POST")[0] == 200
+    assert server.api("/status/runtimeinfo")["GOGC"] == "off"
+    size = len(server.log())
+    time.sleep(0.5)
+    assert "level=DEBUG" not in server.log()[size:]
+    server.stop()
+    page.shutdown()
+
+
 def test_raises_the_limit_of_open_files(folder):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
