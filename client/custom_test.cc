@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 #include "narthex/client.h"
 
 namespace narthex::client {
@@ -100,6 +102,20 @@ TEST(CustomCollector, DeliversEveryType) {
             "# HELP times Times.\n# TYPE times summary\ntimes{quantile=\"0.5\"} 1\n"
             "times_sum 3\ntimes_count 2\n"
             "error: collected metric \"wrong\" { gauge:{value:1}} is not a SUMMARY\n");
+}
+
+TEST(CustomCollector, MayThrow) {
+  Registry registry;
+  const Gauge good(registry, {"good", "Good."});
+  const GaugeFunc bad(registry, {"bad", "Bad."},
+                      []() -> double { throw std::runtime_error("no value"); });
+  ASSERT_TRUE(registry.Register(MakeCollector([](std::vector<MetricFamily>&) { throw 7; })).ok());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Page(registry),
+              "# HELP good Good.\n# TYPE good gauge\ngood 0\n"
+              "error: collector threw an exception: no value\n"
+              "error: collector threw an exception\n");
+  }
 }
 
 TEST(CustomCollector, IsWrappedWithPrefixAndLabels) {

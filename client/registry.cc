@@ -1,6 +1,7 @@
 #include "narthex/client/registry.h"
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <set>
 #include <string_view>
@@ -226,16 +227,29 @@ namespace {
 Gatherer::Page GatherPage(const std::vector<Entry>& entries) {
   Gatherer gatherer;
   std::vector<MetricFamily> families;
+  std::vector<std::string> errors;
   for (const Entry& entry : entries) {
     if (entry.family != nullptr) {
       gatherer.Add(entry.family);
       continue;
     }
     families.clear();
-    entry.collector->Collect(families);
+    try {
+      entry.collector->Collect(families);
+    } catch (const std::exception& error) {
+      // One collector must not take the others' families, nor the scraping thread, with it.
+      families.clear();
+      errors.push_back(std::string("collector threw an exception: ") + error.what());
+    } catch (...) {
+      families.clear();
+      errors.push_back("collector threw an exception");
+    }
     for (MetricFamily& family : families) gatherer.Add(std::move(family), false);
   }
-  return std::move(gatherer).Finish();
+  Gatherer::Page page = std::move(gatherer).Finish();
+  errors.insert(errors.end(), page.errors.begin(), page.errors.end());
+  page.errors = std::move(errors);
+  return page;
 }
 
 }  // namespace

@@ -201,15 +201,17 @@ std::optional<HttpResponse> Exposer::Impl::Refusal(const HttpRequest& request) c
 }
 
 HttpResponse Exposer::Impl::AnswerTo(const HttpRequest& request) {
-  if (std::optional<HttpResponse> refusal = Refusal(request)) return *std::move(refusal);
-  if (request.path == options.path) return metrics.Handle(request);
-  const auto found = options.handlers.find(request.path);
-  const HttpHandler& handler = found != options.handlers.end() ? found->second : options.fallback;
-  if (!handler) return Plain(404, "404 page not found\n");
   try {
+    if (std::optional<HttpResponse> refusal = Refusal(request)) return *std::move(refusal);
+    if (request.path == options.path) return metrics.Handle(request);
+    const auto found = options.handlers.find(request.path);
+    const HttpHandler& handler = found != options.handlers.end() ? found->second : options.fallback;
+    if (!handler) return Plain(404, "404 page not found\n");
     return handler(request);
   } catch (const std::exception& error) {
     return Plain(500, std::string(error.what()) + "\n");
+  } catch (...) {
+    return Plain(500, "unknown exception\n");
   }
 }
 

@@ -9,6 +9,8 @@
 // Any other: MetricsHandler::Handle(accept, accept_encoding) in handler.h, which gives status,
 // headers and body; or without the HTTP component and without gzip, Scrape() in exposition.h, which
 // gives content type and body for an Accept header.
+//
+// Threads: all; a request and its response belong to one.
 #pragma once
 
 #include <string_view>

@@ -48,7 +48,7 @@ class Collector {
   // deliver anything, and only what it delivers is checked. Called once, at registration.
   virtual void Describe(std::vector<Description>& out) const = 0;
   // Appends families. Several with one name are merged. Any thread, several at a time; must not
-  // register or unregister anything.
+  // register or unregister anything. An exception costs this collector's families of the page.
   virtual void Collect(std::vector<MetricFamily>& out) = 0;
 };
 

@@ -3,8 +3,8 @@
 // io.prometheus.client, without protobuf.
 //
 // Units: timestamps of samples are milliseconds since the Unix epoch; created and exemplar
-// timestamps are seconds and nanoseconds. Plain values; histograms and summaries are immutable once
-// published, so copies of a family share them.
+// timestamps are seconds and nanoseconds. Plain values, for one thread at a time; histograms and
+// summaries are immutable once published, so copies of a family share them.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,8 @@
 //   legacy metric name   [a-zA-Z_:][a-zA-Z0-9_:]*
 //   legacy label name    [a-zA-Z_][a-zA-Z0-9_]*
 //   UTF-8 name           any non-empty valid UTF-8
+//
+// Threads: all functions are pure.
 #pragma once
 
 #include <optional>

@@ -3,6 +3,8 @@
 // The library throws nothing of its own. Functions that can fail because of what a caller passed in
 // return one of these; constructors that declare metrics abort instead, because a wrong declaration
 // is a bug in the program (see registry.h for the variants that return the error).
+//
+// Threads: plain values.
 #pragma once
 
 #include <memory>

@@ -3,7 +3,7 @@
 //
 // Semantics and error texts are those of expfmt's TextParser: errors begin with
 // `text format parsing error in line N: `; histograms and summaries are put together from their
-// samples; duplicate series are kept; families come sorted by name.
+// samples; duplicate series are kept; families come sorted by name. Threads: a pure function.
 #pragma once
 
 #include <string_view>
