@@ -113,8 +113,13 @@ char* WriteJsonFloat(double v, char* to) {
   if (const char* name = SpecialName(v)) return std::copy_n(name, std::strlen(name), to);
   const double magnitude = std::fabs(v);
   const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
-  if (!exponent && magnitude <= 1e15) [[likely]]
-    return WritePlainDecimal(v, to);
+  if (!exponent && magnitude <= 1e15) [[likely]] {
+    // Composed where there is room for more than the text.
+    char text[kPlainDecimalBytesMax] = {};
+    const char* const end = WritePlainDecimal(v, text);
+    std::memcpy(to, text, kJsonFloatBytesMax);
+    return to + (end - text);
+  }
   std::string text;
   AppendShortest(v, exponent ? std::chars_format::scientific : std::chars_format::fixed, &text);
   return std::copy(text.begin(), text.end(), to);

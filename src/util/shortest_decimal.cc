@@ -5,7 +5,9 @@
 #include <cstring>
 #include <vector>
 
-#include "util/check.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace narthex {
 namespace {
@@ -193,6 +195,22 @@ void WriteEight(uint32_t number, char* to) {
   std::memcpy(to + 6, &kPairs[size_t{lower % 100} * 2], 2);
 }
 
+constexpr int kPlaces = 17;
+constexpr size_t kPieceBytes = 24;
+
+// Bit i: place i is not a zero. At least one is not.
+uint32_t NonzeroPlaces(const char* text) {
+#if defined(__SSE2__)
+  const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 1));
+  const int zeros = _mm_movemask_epi8(_mm_cmpeq_epi8(places, _mm_set1_epi8('0')));
+  return (~static_cast<uint32_t>(zeros) & 0xffff) << 1 | (text[0] != '0' ? 1 : 0);
+#else
+  uint32_t nonzero = 0;
+  for (int i = 0; i < kPlaces; ++i) nonzero |= uint32_t{text[i] != '0'} << i;
+  return nonzero;
+#endif
+}
+
 }  // namespace
 
 char* WritePlainDecimal(double v, char* to) {
@@ -203,39 +221,33 @@ char* WritePlainDecimal(double v, char* to) {
     return to;
   }
   const ShortestDecimal decimal = ToShortestDecimal(magnitude);
-  // All of 17 places, the ones in front perhaps zeros.
-  constexpr int kPlaces = 17;
+  // All of 17 places, the ones in front perhaps zeros. Pieces are copied at a fixed size, which is
+  // cheaper than at their own, and what is too much is written over.
   constexpr uint64_t kEight = 100'000'000;
-  char text[24];
+  char text[2 * kPieceBytes] = {};
   text[0] = static_cast<char>('0' + decimal.digits / (kEight * kEight));
   const uint64_t rest = decimal.digits % (kEight * kEight);
   WriteEight(static_cast<uint32_t>(rest / kEight), text + 1);
   WriteEight(static_cast<uint32_t>(rest % kEight), text + 9);
-  int begin = 0;
-  int end = kPlaces;
-  while (text[begin] == '0') ++begin;
-  while (text[end - 1] == '0') --end;
+  const uint32_t nonzero = NonzeroPlaces(text);
+  const int begin = std::countr_zero(nonzero);
+  const int end = 32 - std::countl_zero(nonzero);
   // Where the point lies among the places.
   const int point = kPlaces + decimal.exponent;
   if (point <= begin) {
-    *to++ = '0';
-    *to++ = '.';
-    for (int i = point; i < begin; ++i) *to++ = '0';
-    std::memcpy(to, text + begin, static_cast<size_t>(end - begin));
+    std::memcpy(to, "0.000000", 8);
+    to += 2 + begin - point;
+    std::memcpy(to, text + begin, kPieceBytes);
     return to + (end - begin);
   }
-  // Zeros that stand before the point belong to the number.
-  const int whole = point - begin;
+  std::memcpy(to, text + begin, kPieceBytes);
   if (point >= end) {
-    std::memcpy(to, text + begin, static_cast<size_t>(end - begin));
-    to += end - begin;
-    for (int i = end; i < point; ++i) *to++ = '0';
-    return to;
+    for (int i = end; i < point; ++i) to[i - begin] = '0';
+    return to + (point - begin);
   }
-  std::memcpy(to, text + begin, static_cast<size_t>(whole));
-  to += whole;
+  to += point - begin;
   *to++ = '.';
-  std::memcpy(to, text + point, static_cast<size_t>(end - point));
+  std::memcpy(to, text + point, kPieceBytes);
   return to + (end - point);
 }
 

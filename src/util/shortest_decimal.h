@@ -23,8 +23,8 @@ struct ShortestDecimal {
 ShortestDecimal ToShortestDecimal(double v);
 
 // Writes a finite value of magnitude in [1e-6, 1e15], or zero, without an exponent; gives the end
-// of the text.
-inline constexpr size_t kPlainDecimalBytesMax = 32;
+// of the text. More may be written to than the text takes.
+inline constexpr size_t kPlainDecimalBytesMax = 64;
 char* WritePlainDecimal(double v, char* to);
 
 }  // namespace narthex

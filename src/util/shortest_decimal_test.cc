@@ -2,13 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <random>
 #include <string>
 #include <string_view>
+
+#include "util/numbers.h"
 
 namespace narthex {
 namespace {
@@ -74,6 +78,25 @@ TEST(ShortestDecimal, AnyBitsAsTheStandardLibrary) {
     const double v = std::bit_cast<double>(random() >> 1);
     if (!std::isfinite(v) || v == 0) continue;
     ASSERT_EQ(Digits(v), StandardDigits(v)) << std::bit_cast<uint64_t>(v);
+  }
+}
+
+TEST(ShortestDecimal, TextsForJsonStayWithinTheirRoom) {
+  std::mt19937_64 random(9);
+  for (int i = 0; i < 20'000; ++i) {
+    const double v = std::bit_cast<double>(random());
+    const double values[] = {v, std::pow(10.0, i % 60 - 30) * (1 + std::fmod(i, 97) / 97),
+                             -1e15 / 7};
+    for (const double value : values) {
+      char room[kJsonFloatBytesMax + 64];
+      std::fill(std::begin(room), std::end(room), '#');
+      char* const end = WriteJsonFloat(value, room);
+      ASSERT_LE(end - room, std::ptrdiff_t{kJsonFloatBytesMax});
+      for (size_t at = kJsonFloatBytesMax; at < sizeof room; ++at) ASSERT_EQ(room[at], '#');
+      std::string appended;
+      AppendJsonFloat(value, &appended);
+      ASSERT_EQ(appended, std::string(room, end));
+    }
   }
 }
 

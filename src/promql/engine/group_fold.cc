@@ -26,23 +26,9 @@ uint64_t WordMask(size_t w, size_t begin, size_t end) {
   return mask;
 }
 
-// Adds 64 values to 64 sums, each compensated.
-[[gnu::always_inline]] inline void AddWordPlainly(const double* from, double* sums,
-                                                  double* errors) {
-  for (size_t i = 0; i < 64; ++i) KahanInc(from[i], &sums[i], &errors[i]);
-}
 #if defined(__x86_64__)
-[[gnu::target("avx2")]] void AddWordAvx2(const double* from, double* sums, double* errors) {
-  AddWordPlainly(from, sums, errors);
-}
 const bool kHasAvx2 = __builtin_cpu_supports("avx2") != 0;
 #endif
-void AddWordToSums(const double* from, double* sums, double* errors) {
-#if defined(__x86_64__)
-  if (kHasAvx2) return AddWordAvx2(from, sums, errors);
-#endif
-  AddWordPlainly(from, sums, errors);
-}
 
 template <typename Visit>
 void ForEachBit(uint64_t word, size_t base, Visit&& visit) {
@@ -184,21 +170,31 @@ void GroupFold::AddFloat(size_t cell, double value, bool first) {
   }
 }
 
-bool GroupFold::AddWord(size_t group, size_t w, const double* from) {
+[[gnu::always_inline]] inline bool GroupFold::AddWordPlainly(size_t group, size_t w,
+                                                             const double* from) {
   const size_t cell = At(group, w * 64);
+  const auto at = [cell](std::vector<double>& column) {
+    return column.empty() ? nullptr : column.data() + cell;
+  };
+  double* const value = at(value_);
+  double* const extra = at(extra_);
+  double* const counts = at(count_);
   switch (op_) {
+    case AggregateOp::kSum:
+      for (size_t i = 0; i < 64; ++i) KahanInc(from[i], &value[i], &extra[i]);
+      return true;
     case AggregateOp::kCount:
-      for (size_t i = 0; i < 64; ++i) count_[cell + i] += 1;
+      for (size_t i = 0; i < 64; ++i) counts[i] += 1;
       return true;
     case AggregateOp::kMin:
       for (size_t i = 0; i < 64; ++i) {
-        double& least = value_[cell + i];
+        double& least = value[i];
         least = least > from[i] || std::isnan(least) ? from[i] : least;
       }
       return true;
     case AggregateOp::kMax:
       for (size_t i = 0; i < 64; ++i) {
-        double& most = value_[cell + i];
+        double& most = value[i];
         most = most < from[i] || std::isnan(most) ? from[i] : most;
       }
       return true;
@@ -209,31 +205,44 @@ bool GroupFold::AddWord(size_t group, size_t w, const double* from) {
       double errors[64];
       bool finite = true;
       for (size_t i = 0; i < 64; ++i) {
-        sums[i] = value_[cell + i];
-        errors[i] = extra_[cell + i];
+        sums[i] = value[i];
+        errors[i] = extra[i];
         KahanInc(from[i], &sums[i], &errors[i]);
       }
       for (size_t i = 0; i < 64; ++i) finite &= !std::isinf(sums[i]);
       if (!finite) return false;
       for (size_t i = 0; i < 64; ++i) {
-        value_[cell + i] = sums[i];
-        extra_[cell + i] = errors[i];
-        count_[cell + i] += 1;
+        value[i] = sums[i];
+        extra[i] = errors[i];
+        counts[i] += 1;
       }
       return true;
     }
     case AggregateOp::kStddev:
     case AggregateOp::kStdvar:
       for (size_t i = 0; i < 64; ++i) {
-        const double count = count_[cell + i] + 1;
-        count_[cell + i] = count;
-        const double delta = from[i] - extra_[cell + i];
-        extra_[cell + i] += delta / count;
-        value_[cell + i] += delta * (from[i] - extra_[cell + i]);
+        const double count = counts[i] + 1;
+        counts[i] = count;
+        const double delta = from[i] - extra[i];
+        extra[i] += delta / count;
+        value[i] += delta * (from[i] - extra[i]);
       }
       return true;
     default: return false;
   }
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] bool GroupFold::AddWordAvx2(size_t group, size_t w, const double* from) {
+  return AddWordPlainly(group, w, from);
+}
+#endif
+
+bool GroupFold::AddWord(size_t group, size_t w, const double* from) {
+#if defined(__x86_64__)
+  if (kHasAvx2) return AddWordAvx2(group, w, from);
+#endif
+  return AddWordPlainly(group, w, from);
 }
 
 void GroupFold::AddFloats(size_t group, const StepColumn& column, size_t begin, size_t end) {
@@ -246,15 +255,11 @@ void GroupFold::AddFloats(size_t group, const StepColumn& column, size_t begin, 
     seen_word |= present;
     if (!float_seen_.empty()) float_seen_[group * words_ + w] |= present;
     const size_t base = w * 64;
-    if (op_ == AggregateOp::kSum && present == ~uint64_t{0}) {
-      // The way of nearly all data: no gaps, no branches.
-      double* sums = &value_[At(group, base)];
-      double* errors = &extra_[At(group, base)];
-      const double* from = values + base;
-      AddWordToSums(from, sums, errors);
+    // The way of nearly all data: no gaps. Sums do not care whether they have begun.
+    if (present == ~uint64_t{0} && (before == present || op_ == AggregateOp::kSum) &&
+        AddWord(group, w, values + base)) {
       continue;
     }
-    if (present == ~uint64_t{0} && before == present && AddWord(group, w, values + base)) continue;
     ForEachBit(present, base, [&](size_t step) {
       AddFloat(At(group, step), values[step], (before >> (step - base) & 1) == 0);
     });

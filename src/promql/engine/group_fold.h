@@ -55,6 +55,8 @@ class GroupFold {
   // A whole word of steps at which both the group and the series have floats: loops without
   // branches. False, and nothing changed, where that way does not exist.
   bool AddWord(size_t group, size_t w, const double* from);
+  bool AddWordPlainly(size_t group, size_t w, const double* from);
+  bool AddWordAvx2(size_t group, size_t w, const double* from);
   void AddFloat(size_t cell, double value, bool first);
   void AddAvg(size_t cell, double value, bool first);
   Status AddHistogram(size_t group, size_t step, bool first, const FloatHistogram& histogram,

@@ -466,6 +466,7 @@ Status EvalRangeFunction(const RangeCall& call, std::string_view metric, const P
                   call.function == RangeFunction::kAvgOverTime)) {
     return range_internal::FloatSumColumn(call, points.floats, out, counts);
   }
+  if (planned && range_internal::FloatPickColumn(call, points.floats, out, counts)) return {};
   if (counter && call.selection == Selection::kPlain) range_internal::PrepareCounter(&eval);
   WindowCounter window_counter(points, call.shape.at_ms.has_value(), counts);
   // Samples between two looks at the clock; a histogram weighs as many floats.

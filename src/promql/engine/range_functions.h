@@ -150,6 +150,9 @@ double SumOf(const double* values, size_t size);
 double AvgOf(const double* values, size_t size);
 Status FloatSumColumn(const RangeCall& call, const FloatPoints& floats, StepColumn* out,
                       WindowCounts* counts);
+// Extremes, ends and counts of floats, all steps in one loop. False: another function.
+bool FloatPickColumn(const RangeCall& call, const FloatPoints& floats, StepColumn* out,
+                     WindowCounts* counts);
 // Tells the accounts about the windows of a plan.
 void CountWindows(const WindowPlan& plan, WindowCounts* counts);
 void ExtrapolatedRate(SeriesEval* eval, const Window& window, bool is_counter, bool is_rate);
