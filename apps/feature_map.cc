@@ -135,7 +135,7 @@ web::FeatureMap DescribeFeatures(const ServerOptions& options, const Features& f
                                       "value"}) {
     map["templating_functions"][std::string(name)] = true;
   }
-  map["tsdb"] = {{"delayed_compaction", false},
+  map["tsdb"] = {{"delayed_compaction", features.Has("delayed-compaction")},
                  {"exemplar_storage", features.Has("exemplar-storage")},
                  {"histograms_st_encoding", features.Has("histograms-st-encoding")},
                  {"isolation", true},

@@ -177,6 +177,18 @@ Status Server::OpenStorage(const Config& config) {
       features_.Has("histograms-st-encoding") || features_.Has("st-storage");
   options.snapshot_on_shutdown = features_.Has("memory-snapshot-on-shutdown");
   options.delay_compact_file = options_.delay_compact_file;
+  if (features_.Has("delayed-compaction")) {
+    constexpr int64_t kPercentDefault = 10;
+    int64_t percent = options_.delayed_compaction_percent;
+    if (percent < 1 || percent > 100) {
+      LOG_WARN(
+          "The --storage.tsdb.delayed-compaction.max-percent should have a value between 1 and "
+          "100. Using default",
+          {"default", kPercentDefault});
+      percent = kPercentDefault;
+    }
+    options.compaction_delay_percent_max = static_cast<int>(percent);
+  }
   options.replay_progress = replay_;
   LOG_INFO("Starting TSDB ...");
   NARTHEX_TRY(db_, tsdb::Db::Open(std::move(options)));

@@ -13,6 +13,7 @@ constexpr std::string_view kActiveFeatures[] = {
     "concurrent-rule-eval",
     "created-timestamp-zero-ingestion",
     "exemplar-storage",
+    "delayed-compaction",
     "extra-scrape-metrics",
     "memory-snapshot-on-shutdown",
     "metadata-wal-records",
@@ -37,9 +38,9 @@ constexpr std::string_view kNoOpFeatures[] = {
     "auto-reload-config",
 };
 constexpr std::string_view kInactiveFeatures[] = {
-    "delayed-compaction", "fast-startup",           "old-ui",
-    "openmetrics2",       "otlp-deltatocumulative", "otlp-native-delta-ingestion",
-    "st-synthesis",       "use-uncached-io",
+    "fast-startup",           "old-ui",       "openmetrics2",
+    "otlp-deltatocumulative", "st-synthesis", "otlp-native-delta-ingestion",
+    "use-uncached-io",
 };
 
 template <size_t N>

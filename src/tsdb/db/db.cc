@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <random>
 #include <utility>
 
 #include "storage/merge.h"
@@ -132,6 +133,12 @@ Status Db::Impl::OpenHead() {
     };
   }
   head = std::make_unique<Head>(std::move(head_options));
+  if (options.compaction_delay_percent_max > 0) {
+    const int64_t most = options.min_block_duration_ms * options.compaction_delay_percent_max / 100;
+    std::random_device random;
+    compaction_delay_ms =
+        std::uniform_int_distribution<int64_t>(0, std::max<int64_t>(most, 1) - 1)(random);
+  }
   return {};
 }
 

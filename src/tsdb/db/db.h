@@ -69,6 +69,9 @@ struct DbOptions {
   bool snapshot_on_shutdown = false;        // Feature memory-snapshot-on-shutdown.
   // Path of a shipper's list of uploaded blocks; level-1 blocks not in it are not compacted.
   std::string delay_compact_file;
+  // Feature delayed-compaction: the head is cut later by a random time of up to so many per cent of
+  // its chunk range, drawn once, so that many servers do not compact at the same moment. 0: off.
+  int compaction_delay_percent_max = 0;
 
   // Compaction, retention and mapping of full chunks run on a thread of the database; tests turn
   // it off and call Tick().

@@ -123,16 +123,25 @@ Status Db::Impl::CompactLate() {
   return head->TruncateLate(snapshot).WithPrefix("truncate ooo head: ");
 }
 
+bool Db::Impl::WaitingForDelay() {
+  const int64_t now_ms = clock.NowMillis();
+  if (!delay_started_ms.has_value()) delay_started_ms = now_ms;
+  return now_ms - *delay_started_ms < compaction_delay_ms;
+}
+
 Status Db::Impl::CompactHead() {
   int64_t last = INT64_MIN;
   Status status;
   const int64_t start = MonotonicNanos();
   while (status.ok() && head->compactable() && compactions_enabled && !Stopping()) {
+    if (WaitingForDelay()) break;
     const int64_t mint = head->min_time_ms();
     const int64_t maxt = RangeEnd(mint, options.min_block_duration_ms);
     status = CompactHeadRange(mint, maxt);
     if (status.ok()) last = maxt;
   }
+  // All of it is done when the head cannot be cut any more; the next time waits anew.
+  if (!head->compactable()) delay_started_ms.reset();
   if (last != INT64_MIN) {
     const int64_t took_ms = (MonotonicNanos() - start) / kNanosPerMilli;
     if (took_ms > options.min_block_duration_ms) {
@@ -190,7 +199,7 @@ Status Db::Impl::CompactBlocks() {
   plan_options.ranges_ms = CompactionRanges(options.min_block_duration_ms, MaxBlockDuration());
   plan_options.allow_overlapping = options.allow_overlapping_compaction;
   while (compactions_enabled && !Stopping()) {
-    if (head->compactable()) {
+    if (head->compactable() && !WaitingForDelay()) {
       LOG_WARN("aborting block compactions to persist the head block");
       return {};
     }

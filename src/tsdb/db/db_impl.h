@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -40,6 +41,8 @@ struct Db::Impl {
   Status CompactHeadRange(int64_t mint_ms, int64_t maxt_ms);
   Status CompactLate();
   Status CompactHead();
+  // The head could be cut, but its delay has not passed.
+  bool WaitingForDelay();
   std::vector<BlockMeta> PlannableBlocks();
   Status CompactBlocks();
   // Without.
@@ -67,6 +70,9 @@ struct Db::Impl {
 
   std::mutex compaction_mutex;
   std::atomic<bool> compactions_enabled{true};
+  int64_t compaction_delay_ms = 0;
+  std::optional<int64_t>
+      delay_started_ms;  // Since when the head can be cut. With compaction_mutex.
   std::stop_source stop_source;
   std::atomic<uint64_t> compactions{0}, compactions_failed{0}, compactions_triggered{0};
   std::atomic<uint64_t> compactions_skipped{0};

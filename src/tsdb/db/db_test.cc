@@ -365,6 +365,40 @@ TEST(DbExemplars, AreReplayed) {
             (std::vector<Exemplar>{Exemplar{Labels{{"id", "a"}}, 2, 900, true}}));
 }
 
+class MovedClock : public Clock {
+ public:
+  int64_t NowNanos() const override { return now_ms * kNanosPerMilli; }
+  int64_t now_ms = 1'700'000'000'000;
+};
+
+// A head that can be cut waits for its share of the chunk range, once, and blocks wait with it.
+TEST(DbCompaction, IsDelayed) {
+  const TemporaryDirectory directory;
+  DbOptions options = OptionsFor(directory.path());
+  MovedClock clock;
+  options.clock = &clock;
+  options.compaction_delay_percent_max = 100;
+  const auto db = MustOpen(options);
+  ASSERT_NE(db, nullptr);
+  const int64_t range_ms = options.min_block_duration_ms;
+  const auto append = [&](int64_t t) {
+    auto appender = db->NewAppender();
+    ASSERT_TRUE(appender->Append(0, Labels{{"__name__", "m"}}, t, 1, {}).ok());
+    ASSERT_TRUE(appender->Commit().ok());
+  };
+  append(0);
+  for (int64_t cut = 1; cut <= 2; ++cut) {
+    append(3 * cut * range_ms);
+    ASSERT_TRUE(db->Compact().ok());
+    const bool at_once = db->Blocks().size() == static_cast<size_t>(cut);
+    clock.now_ms += range_ms;
+    ASSERT_TRUE(db->Compact().ok());
+    EXPECT_EQ(db->Blocks().size(), static_cast<size_t>(cut));
+    // One in seven million draws the delay 0.
+    EXPECT_FALSE(at_once);
+  }
+}
+
 TEST(DbConfig, RefusesWhatItCannotDo) {
   const TemporaryDirectory directory;
   DbOptions options = OptionsFor(directory.path());
