@@ -1,19 +1,37 @@
 #include "util/thread_pool.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
+#include <system_error>
+#include <utility>
 
 namespace narthex {
 
-ThreadPool::ThreadPool(const std::string& name, size_t threads) {
+namespace {
+
+// Added to the niceness of long tasks: about a tenth of the share of a normal thread.
+constexpr int kNicer = 10;
+
+thread_local bool in_pool = false;
+thread_local bool lowered = false;
+
+}  // namespace
+
+ThreadPool::ThreadPool(const std::string& name, size_t threads)
+    : name_(name.substr(0, 15)), thread_count_(threads) {  // The kernel keeps 15 characters.
   threads_.reserve(threads);
-  for (size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { Run(); });
-    // The kernel keeps 15 characters.
-    pthread_setname_np(threads_.back().native_handle(), name.substr(0, 15).c_str());
-  }
+  for (size_t i = 0; i < threads; ++i) threads_.push_back(Start());
+}
+
+std::thread ThreadPool::Start() {
+  std::thread thread([this] { Run(); });
+  pthread_setname_np(thread.native_handle(), name_.c_str());
+  return thread;
 }
 
 ThreadPool::~ThreadPool() {
@@ -22,7 +40,37 @@ ThreadPool::~ThreadPool() {
     stopping_ = true;
   }
   wake_.notify_all();
+  // From here on no thread replaces itself.
   for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : replaced_) thread.join();
+}
+
+void ThreadPool::LowerPriority() {
+  if (!in_pool || lowered) return;
+  lowered = true;
+  const auto thread = static_cast<id_t>(gettid());
+  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kNicer);
+}
+
+bool ThreadPool::Replace() {
+  std::vector<std::thread> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    const auto self = std::find_if(threads_.begin(), threads_.end(), [](const std::thread& thread) {
+      return thread.get_id() == std::this_thread::get_id();
+    });
+    std::thread next;
+    try {
+      next = Start();
+    } catch (const std::system_error&) {
+      return false;  // No more threads to be had: this one goes on as it is.
+    }
+    ended.swap(replaced_);
+    replaced_.push_back(std::exchange(*self, std::move(next)));
+  }
+  for (std::thread& thread : ended) thread.join();
+  return true;
 }
 
 void ThreadPool::Submit(std::function<void()> task) {
@@ -39,6 +87,7 @@ size_t ThreadPool::queued() const {
 }
 
 void ThreadPool::Run() {
+  in_pool = true;
   for (;;) {
     std::function<void()> task;
     {
@@ -49,11 +98,13 @@ void ThreadPool::Run() {
       tasks_.pop_front();
     }
     task();
+    task = nullptr;
+    if (lowered && Replace()) return;
   }
 }
 
 void ThreadPool::ParallelFor(size_t count, const std::function<void(size_t)>& body) {
-  if (count <= 1 || threads_.empty()) {
+  if (count <= 1 || thread_count_ == 0) {
     for (size_t i = 0; i < count; ++i) body(i);
     return;
   }
@@ -82,7 +133,7 @@ void ThreadPool::ParallelFor(size_t count, const std::function<void(size_t)>& bo
   const auto state = std::make_shared<State>();
   state->body = &body;
   state->count = count;
-  const size_t helpers = std::min(threads_.size(), count - 1);
+  const size_t helpers = std::min(thread_count_, count - 1);
   for (size_t i = 0; i < helpers; ++i) Submit([state] { state->Work(); });
   state->Work();
   std::unique_lock lock(state->mutex);

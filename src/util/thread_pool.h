@@ -22,8 +22,13 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   void Submit(std::function<void()> task);
-  size_t thread_count() const { return threads_.size(); }
+  size_t thread_count() const { return thread_count_; }
   size_t queued() const;
+
+  // The task that runs on this thread turned out long: to its end it runs at lower priority, so
+  // that short ones go first. Then a new thread takes this one's place in the pool, since without
+  // privileges nobody may raise a priority again. Does nothing outside a pool's thread.
+  static void LowerPriority();
 
   // Runs body(0) … body(count-1), spread over the pool and the calling thread, and returns when
   // all are done. Safe to call from a task of the pool: the caller always makes progress itself.
@@ -31,12 +36,18 @@ class ThreadPool {
 
  private:
   void Run();
+  std::thread Start();
+  // A thread of lower priority goes. False: there can be no other, or need not be.
+  bool Replace();
 
+  const std::string name_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
   bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  const size_t thread_count_;
+  std::vector<std::thread> threads_;   // Guarded by mutex_.
+  std::vector<std::thread> replaced_;  // At their end, or about to be; guarded by mutex_.
 };
 
 }  // namespace narthex

@@ -1,7 +1,12 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <future>
 #include <limits>
 
 #include "util/bytes.h"
@@ -250,6 +255,37 @@ TEST(File, PublishesListsAndRemoves) {
   EXPECT_EQ(fs.ReadAll(JoinPath(nested, "none")).status().code(), ErrorCode::kNotFound);
   ASSERT_TRUE(fs.RemoveAll(JoinPath(folder.path(), "a")).ok());
   EXPECT_FALSE(fs.Exists(nested));
+}
+
+// Without the privilege to raise it again, so that a thread of another priority takes over.
+TEST(ThreadPoolPriority, OfALongTaskIsLoweredToItsEndOnly) {
+  const auto niceness = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+  const int usual = niceness();
+  ThreadPool pool("test", 2);
+  for (int round = 0; round < 20; ++round) {
+    std::array<std::promise<int>, 4> seen;
+    for (size_t task = 0; task < seen.size(); ++task) {
+      pool.Submit([&, task] {
+        const int before = niceness();
+        if (task % 2 == 0) {
+          ThreadPool::LowerPriority();
+          ThreadPool::LowerPriority();
+        }
+        EXPECT_EQ(before, usual);
+        seen[task].set_value(niceness());
+      });
+    }
+    for (size_t task = 0; task < seen.size(); ++task) {
+      const int got = seen[task].get_future().get();
+      EXPECT_EQ(got, task % 2 == 0 ? std::min(usual + 10, 19) : usual);
+    }
+  }
+  EXPECT_EQ(pool.thread_count(), 2u);
+  std::atomic<int> sum{0};
+  pool.ParallelFor(100, [&](size_t i) { sum += static_cast<int>(i); });
+  EXPECT_EQ(sum.load(), 4950);
+  ThreadPool::LowerPriority();  // Not a thread of a pool.
+  EXPECT_EQ(niceness(), usual);
 }
 
 TEST(ThreadPool, ParallelForRunsEachIndexOnceEvenNested) {

@@ -99,6 +99,7 @@ Result<promql::QueryOptions> ReadOptions(const net::FormValues& form, const Api:
   if (query_cost) NARTHEX_RETURN_IF_ERROR(ReadCostLimits(form, &options.cost));
   options.per_step_stats = stats == StatsLevel::kPerStep;
   options.stop = call.exchange.stop_token();
+  options.yields = true;
   const std::string& remote = call.request.remote_address;
   options.origin.kind = "httpRequest";
   options.origin.members = {{"clientIP", remote.substr(0, remote.rfind(':'))},

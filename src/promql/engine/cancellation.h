@@ -1,5 +1,7 @@
 // Whether a query is to end early: the client has gone, or time is up.
 //
+// And whether it takes so long that others should go first (ThreadPool::LowerPriority).
+//
 // Long loops ask now and then, so that a query ends within some milliseconds wherever it is: an
 // answer costs a look at an atomic and at the clock, some 25 ns.
 //
@@ -18,6 +20,8 @@ namespace narthex::promql {
 struct Cancellation {
   std::stop_token stop;
   int64_t deadline_ns = 0;  // Of MonotonicNanos().
+  // From then on threads that work for the query do so at lower priority; 0: never.
+  int64_t yield_at_ns = 0;
 
   // kCanceled or kTimeout; `where` ends the message.
   Status Check(std::string_view where) const;

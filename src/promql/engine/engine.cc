@@ -16,6 +16,8 @@ namespace narthex::promql {
 namespace {
 
 constexpr int64_t kDefaultSubqueryStepMs = 60'000;
+// A query that has worked for so long is not a short one.
+constexpr int64_t kYieldAfterNs = 20 * kNanosPerMilli;
 
 // A slot of the gate, given back at the end of the scope.
 class Slot {
@@ -320,7 +322,9 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   state.delayed_name_removal = options_.delayed_name_removal;
   state.type_and_unit_labels = options_.type_and_unit_labels;
   state.start_timestamps = options.use_start_timestamps.value_or(options_.use_start_timestamps);
-  state.cancellation = {.stop = options.stop, .deadline_ns = request.deadline_ns};
+  state.cancellation = {.stop = options.stop,
+                        .deadline_ns = request.deadline_ns,
+                        .yield_at_ns = options.yields ? MonotonicNanos() + kYieldAfterNs : 0};
   state.memory.SetLimit(options_.memory_max_bytes);
   const MemoryReport memory_report(state.memory, stats, &counters_.memory_refusals_total);
   state.profile = request.profile;

@@ -91,7 +91,9 @@ struct QueryOptions {
   bool columns = false;    // Range queries fill QueryResult::columns, not its matrix.
   int64_t timeout_ns = 0;  // The smaller of this and the engine's; 0: the engine's.
   QueryCostLimits cost;    // May only tighten the engine's; needs query_cost.
-  std::stop_token stop;    // Cancels the query.
+  // When it takes long, its threads go on at lower priority, for short queries to go first.
+  bool yields = false;
+  std::stop_token stop;  // Cancels the query.
   QueryOrigin origin;
 };
 
