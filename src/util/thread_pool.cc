@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <semaphore>
 #include <system_error>
 #include <utility>
 
@@ -17,8 +18,7 @@ namespace {
 // Added to the niceness of long tasks: about a tenth of the share of a normal thread.
 constexpr int kNicer = 10;
 
-thread_local bool in_pool = false;
-thread_local bool lowered = false;
+thread_local ThreadPool* pool_of_thread = nullptr;
 
 }  // namespace
 
@@ -34,6 +34,16 @@ std::thread ThreadPool::Start() {
   return thread;
 }
 
+// A thread inherits the priority of the one that starts it: the successor is there before the
+// priority falls, and waits until it is wanted.
+struct ThreadPool::Successor {
+  std::thread thread;
+  std::binary_semaphore wanted{0};
+  bool needed = true;  // Read after `wanted`.
+};
+
+thread_local std::shared_ptr<ThreadPool::Successor> ThreadPool::successor_;
+
 ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
@@ -46,31 +56,40 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::LowerPriority() {
-  if (!in_pool || lowered) return;
-  lowered = true;
+  if (pool_of_thread == nullptr || successor_ != nullptr) return;
+  auto successor = std::make_shared<Successor>();
+  try {
+    successor->thread = std::thread([pool = pool_of_thread, successor] {
+      successor->wanted.acquire();
+      if (successor->needed) pool->Run();
+    });
+  } catch (const std::system_error&) {
+    return;  // No more threads to be had: this one goes on as it is.
+  }
+  pthread_setname_np(successor->thread.native_handle(), pool_of_thread->name_.c_str());
+  successor_ = std::move(successor);
   const auto thread = static_cast<id_t>(gettid());
   setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + kNicer);
 }
 
-bool ThreadPool::Replace() {
+bool ThreadPool::HandOver() {
+  const std::shared_ptr<Successor> successor = std::move(successor_);
   std::vector<std::thread> ended;
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) return false;
-    const auto self = std::find_if(threads_.begin(), threads_.end(), [](const std::thread& thread) {
-      return thread.get_id() == std::this_thread::get_id();
-    });
-    std::thread next;
-    try {
-      next = Start();
-    } catch (const std::system_error&) {
-      return false;  // No more threads to be had: this one goes on as it is.
+    successor->needed = !stopping_;
+    if (successor->needed) {
+      const auto self = std::find_if(
+          threads_.begin(), threads_.end(),
+          [](const std::thread& thread) { return thread.get_id() == std::this_thread::get_id(); });
+      ended.swap(replaced_);
+      replaced_.push_back(std::exchange(*self, std::move(successor->thread)));
     }
-    ended.swap(replaced_);
-    replaced_.push_back(std::exchange(*self, std::move(next)));
   }
+  successor->wanted.release();
+  if (successor->thread.joinable()) successor->thread.join();
   for (std::thread& thread : ended) thread.join();
-  return true;
+  return successor->needed;
 }
 
 void ThreadPool::Submit(std::function<void()> task) {
@@ -87,7 +106,7 @@ size_t ThreadPool::queued() const {
 }
 
 void ThreadPool::Run() {
-  in_pool = true;
+  pool_of_thread = this;
   for (;;) {
     std::function<void()> task;
     {
@@ -99,7 +118,7 @@ void ThreadPool::Run() {
     }
     task();
     task = nullptr;
-    if (lowered && Replace()) return;
+    if (successor_ != nullptr && HandOver()) return;
   }
 }
 

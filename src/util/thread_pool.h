@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -37,8 +38,12 @@ class ThreadPool {
  private:
   void Run();
   std::thread Start();
-  // A thread of lower priority goes. False: there can be no other, or need not be.
-  bool Replace();
+  // The successor of this thread takes its place. False: the pool is stopping, and this thread
+  // helps with what is queued.
+  struct Successor;
+  bool HandOver();
+
+  static thread_local std::shared_ptr<Successor> successor_;  // Set while the priority is low.
 
   const std::string name_;
   mutable std::mutex mutex_;

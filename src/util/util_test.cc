@@ -280,6 +280,18 @@ TEST(ThreadPoolPriority, OfALongTaskIsLoweredToItsEndOnly) {
       EXPECT_EQ(got, task % 2 == 0 ? std::min(usual + 10, 19) : usual);
     }
   }
+  // Nothing that is queued is lost when the pool goes.
+  std::atomic<int> ran{0};
+  {
+    ThreadPool single("single", 1);
+    for (int i = 0; i < 50; ++i) {
+      single.Submit([&ran] {
+        ThreadPool::LowerPriority();
+        ++ran;
+      });
+    }
+  }
+  EXPECT_EQ(ran.load(), 50);
   EXPECT_EQ(pool.thread_count(), 2u);
   std::atomic<int> sum{0};
   pool.ParallelFor(100, [&](size_t i) { sum += static_cast<int>(i); });

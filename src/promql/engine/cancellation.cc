@@ -13,7 +13,9 @@ Status Cancellation::Check(std::string_view where) const {
   if (now_ns > deadline_ns) {
     return MakeError(ErrorCode::kTimeout, "query timed out in {}", where);
   }
-  if (yield_at_ns != 0 && now_ns > yield_at_ns) ThreadPool::LowerPriority();
+  if (yield_at_ns != 0 && now_ns > yield_at_ns && std::this_thread::get_id() == owner) {
+    ThreadPool::LowerPriority();
+  }
   return {};
 }
 

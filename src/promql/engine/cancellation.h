@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <stop_token>
 #include <string_view>
+#include <thread>
 
 #include "util/status.h"
 
@@ -20,8 +21,9 @@ namespace narthex::promql {
 struct Cancellation {
   std::stop_token stop;
   int64_t deadline_ns = 0;  // Of MonotonicNanos().
-  // From then on threads that work for the query do so at lower priority; 0: never.
+  // From then on the query's thread works at lower priority; 0: never.
   int64_t yield_at_ns = 0;
+  std::thread::id owner;  // That thread.
 
   // kCanceled or kTimeout; `where` ends the message.
   Status Check(std::string_view where) const;

@@ -1,6 +1,7 @@
 #include "promql/engine/engine.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "promql/engine/evaluator.h"
 #include "promql/engine/explain.h"
@@ -324,7 +325,9 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   state.start_timestamps = options.use_start_timestamps.value_or(options_.use_start_timestamps);
   state.cancellation = {.stop = options.stop,
                         .deadline_ns = request.deadline_ns,
-                        .yield_at_ns = options.yields ? MonotonicNanos() + kYieldAfterNs : 0};
+                        .yield_at_ns = options.yields ? MonotonicNanos() + kYieldAfterNs : 0,
+                        .owner = std::this_thread::get_id()};
+  state.queries = &counters_.queries;
   state.memory.SetLimit(options_.memory_max_bytes);
   const MemoryReport memory_report(state.memory, stats, &counters_.memory_refusals_total);
   state.profile = request.profile;

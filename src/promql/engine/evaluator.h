@@ -4,6 +4,7 @@
 // Threads: an evaluator belongs to the query's thread; it spreads work over series with the pool.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,6 +23,7 @@
 #include "promql/engine/sample_stats.h"
 #include "promql/engine/value.h"
 #include "promql/plan/plan.h"
+#include "util/time.h"
 
 namespace narthex {
 class ThreadPool;
@@ -40,6 +42,8 @@ struct QueryState {
   bool type_and_unit_labels = false;
   bool start_timestamps = false;
   Cancellation cancellation;
+  // Queries that the engine runs or that wait for it; null: unknown.
+  const std::atomic<int64_t>* queries = nullptr;
   size_t samples_max = 0;
   // Limits of query-cost; 0: none.
   bool query_cost = false;
@@ -56,6 +60,12 @@ struct QueryState {
   QueryProfile* profile = nullptr;  // Null: not analysed.
 
   Status CheckDone(std::string_view where) const { return cancellation.Check(where); }
+  // A query that takes long leaves the pool's threads to others while there are any.
+  bool WorksAlone() const {
+    return cancellation.yield_at_ns != 0 && queries != nullptr &&
+           queries->load(std::memory_order_relaxed) > 1 &&
+           MonotonicNanos() > cancellation.yield_at_ns;
+  }
 };
 
 class Evaluator {

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "promql/engine/evaluator.h"
 #include "util/thread_pool.h"
@@ -26,6 +27,10 @@ constexpr size_t kChunk = 8;
 constexpr size_t kChunkMax = 128;
 // From so many steps on a look at the clock for each series costs nothing.
 constexpr size_t kLongColumn = 256;
+
+// A thread of the pool that helps with a batch looks up so often: where scrapes or other queries
+// wait for it, it leaves the batch to its owner.
+constexpr int64_t kHelpNs = 5 * kNanosPerMilli;
 
 struct Chunk {
   size_t begin = 0;
@@ -193,6 +198,7 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
   // A histogram takes a hundred times the memory of a float: batches start small and grow only
   // while there are none.
   size_t batch_now = std::min(batch_size, std::max(batch_min, kHistogramBatchValues / steps_));
+  const std::thread::id caller = std::this_thread::get_id();
   for (size_t begin = 0, end = 0; begin < size && status.ok(); begin = end) {
     end = std::min(begin + batch_now, size);
     bool histograms = false;
@@ -200,7 +206,12 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
     FirstError error;
     std::atomic<size_t> next{begin};
     const auto work = [&](size_t lane) {
+      const int64_t began_ns = MonotonicNanos();
       for (;;) {
+        if (std::this_thread::get_id() != caller && pool->queued() > 0 &&
+            MonotonicNanos() - began_ns > kHelpNs) {
+          return;  // The rest is done by who is left.
+        }
         const auto [from, until] = TakeChunk(&next, end, lanes);
         if (from >= end || error.failed()) return;
         if (Status done = CheckDone(); !done.ok()) return error.Set(from, std::move(done));
@@ -222,7 +233,7 @@ Status Evaluator::Drain(const ColumnSource& source, const ConsumeColumn& consume
       }
     };
     measured.BeginBatch();
-    if (lanes == 1) {
+    if (lanes == 1 || query_->WorksAlone()) {
       work(0);
     } else {
       pool->ParallelFor(lanes, work);
