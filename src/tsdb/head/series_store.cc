@@ -51,7 +51,7 @@ SlotId SeriesStore::Insert(uint64_t ref, uint64_t hash, std::span<const PairId> 
                            uint8_t flags) {
   const SlotId slot = TakeSlot();
   const SlabRef list = pool_->Allocate(pairs.size_bytes());
-  std::memcpy(pool_->At(list), pairs.data(), pairs.size_bytes());
+  if (!pairs.empty()) std::memcpy(pool_->At(list), pairs.data(), pairs.size_bytes());
   {
     Slab& home = slab(slot);
     const std::lock_guard lock(home.mutex);
