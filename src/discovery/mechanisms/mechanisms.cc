@@ -23,6 +23,7 @@
 #include "discovery/triton/triton_discoverer.h"
 #include "discovery/uyuni/uyuni_discoverer.h"
 #include "discovery/vultr/vultr_discoverer.h"
+#include "discovery/zookeeper/zookeeper_discoverer.h"
 
 namespace narthex {
 
@@ -50,6 +51,7 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterOpenstackDiscovery(registry);
   RegisterUyuniDiscovery(registry);
   RegisterVultrDiscovery(registry);
+  RegisterZookeeperDiscovery(registry);
 }
 
 }  // namespace narthex
