@@ -95,12 +95,9 @@ Status ZookeeperTreeWatcher::Walk(const std::string& path, int depth, Nodes* nod
 
 Status ZookeeperTreeWatcher::Take(const ZookeeperSession::Event& event) {
   switch (event.kind) {
-    case ZookeeperSession::Event::Kind::kDeleted: {
-      std::vector<Change> changes;
-      Forget(event.path, &changes);
-      Tell(std::move(changes));
+    case ZookeeperSession::Event::Kind::kDeleted:
+      NARTHEX_RETURN_IF_ERROR(TakeDeleted(event.path));
       break;
-    }
     case ZookeeperSession::Event::Kind::kChildrenChanged:
       NARTHEX_RETURN_IF_ERROR(TakeChildren(event.path));
       break;
@@ -109,6 +106,19 @@ Status ZookeeperTreeWatcher::Take(const ZookeeperSession::Event& event) {
   if (IsRoot(event.path) && !known_.contains(event.path)) {
     return MakeError(ErrorCode::kNotFound, "path {} no longer exists", event.path);
   }
+  return {};
+}
+
+// The node is asked for again: it may be back already, and its parent's watch may have been used up
+// by another change before, so that nothing else would tell.
+Status ZookeeperTreeWatcher::TakeDeleted(const std::string& path) {
+  Nodes fresh;
+  NARTHEX_RETURN_IF_ERROR(Walk(path, 0, &fresh));
+  std::vector<Change> changes;
+  Forget(path, &changes);
+  std::erase_if(changes, [&](const Change& change) { return fresh.contains(change.path); });
+  Add(std::move(fresh), &changes);
+  Tell(std::move(changes));
   return {};
 }
 
@@ -138,10 +148,10 @@ Status ZookeeperTreeWatcher::TakeChildren(const std::string& path) {
     const std::string child_path = ChildPath(path, child);
     if (!known_.contains(child_path)) NARTHEX_RETURN_IF_ERROR(Walk(child_path, 1, &fresh));
   }
-  for (auto& [fresh_path, data] : fresh) {
-    changes.push_back({fresh_path, data});
-    known_[fresh_path] = std::move(data);
+  if (known_.size() + fresh.size() > kNodesMax) {
+    return MakeError(ErrorCode::kLimitExceeded, "more than {} nodes", kNodesMax);
   }
+  Add(std::move(fresh), &changes);
   // Those that went, of which their own watches tell as well.
   std::vector<std::string> sorted = *children;
   std::sort(sorted.begin(), sorted.end());
@@ -158,6 +168,13 @@ Status ZookeeperTreeWatcher::TakeChildren(const std::string& path) {
   for (const std::string& gone_path : gone) Forget(gone_path, &changes);
   Tell(std::move(changes));
   return {};
+}
+
+void ZookeeperTreeWatcher::Add(Nodes fresh, std::vector<Change>* changes) {
+  for (auto& [path, data] : fresh) {
+    changes->push_back({path, data});
+    known_[path] = std::move(data);
+  }
 }
 
 void ZookeeperTreeWatcher::Forget(const std::string& path, std::vector<Change>* changes) {

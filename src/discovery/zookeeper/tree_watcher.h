@@ -5,7 +5,6 @@
 // told; until then what was known stays.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
@@ -41,10 +40,12 @@ class ZookeeperTreeWatcher {
   Status Follow();
   Status Walk(const std::string& path, int depth, Nodes* nodes);
   Status Take(const ZookeeperSession::Event& event);
+  Status TakeDeleted(const std::string& path);
   Status TakeData(const std::string& path);
   Status TakeChildren(const std::string& path);
   // Tells of what differs from what was known.
   void Replace(Nodes nodes);
+  void Add(Nodes fresh, std::vector<Change>* changes);
   void Forget(const std::string& path, std::vector<Change>* changes);
   void Tell(std::vector<Change> changes);
   bool IsRoot(const std::string& path) const;

@@ -15,18 +15,35 @@ constexpr int64_t kRetryNanos = 10 * kNanosPerSecond;
 // The labels of a node whose data describes a member; an error when it does not.
 using ParseMember = Result<TextMap> (*)(const std::string& data, const std::string& path);
 
-// As Go's decoder refuses members of another kind.
+// As Go's decoder refuses members of another kind; null and absent ones count as empty.
+bool IsText(const json::value& value) {
+  return value.is_null() || value.is_string();
+}
+bool IsInteger(const json::value& value) {
+  return value.is_null() || value.is_int64() || value.is_uint64();
+}
+bool IsObject(const json::value& value) {
+  return value.is_null() || value.is_object();
+}
+Status Refused(std::string_view what) {
+  return MakeError(ErrorCode::kInvalidInput, "json: cannot unmarshal {}", what);
+}
 Status CheckEndpoint(const json::value& endpoint) {
-  const json::value& host = Member(endpoint, "host");
-  const json::value& port = Member(endpoint, "port");
-  if ((host.is_null() || host.is_string()) && (port.is_null() || port.is_number())) return {};
-  return Status(ErrorCode::kInvalidInput, "json: cannot unmarshal an endpoint");
+  if (IsObject(endpoint) && IsText(Member(endpoint, "host")) &&
+      IsInteger(Member(endpoint, "port"))) {
+    return {};
+  }
+  return Refused("an endpoint");
 }
 
 Result<TextMap> ParseServersetMember(const std::string& data, const std::string& path) {
   NARTHEX_TRY(const json::object member, ParseJsonObject(data));
   const json::value& endpoint = Member(member, "serviceEndpoint");
   NARTHEX_RETURN_IF_ERROR(CheckEndpoint(endpoint));
+  if (!IsText(Member(member, "status")) || !IsInteger(Member(member, "shard")) ||
+      !IsObject(Member(member, "additionalEndpoints"))) {
+    return Refused("a member");
+  }
   const std::string host = Text(endpoint, "host");
   const std::string port = std::to_string(Int(endpoint, "port"));
   TextMap labels = {{std::string(kAddressLabel), JoinHostPort(host, port)},
@@ -48,6 +65,7 @@ Result<TextMap> ParseNerveMember(const std::string& data, const std::string& pat
   NARTHEX_TRY(const json::object read, ParseJsonObject(data));
   const json::value member = read;
   NARTHEX_RETURN_IF_ERROR(CheckEndpoint(member));
+  if (!IsText(Member(member, "name"))) return Refused("a member");
   const std::string host = Text(member, "host");
   const std::string port = std::to_string(Int(member, "port"));
   return TextMap{{std::string(kAddressLabel), JoinHostPort(host, port)},

@@ -31,7 +31,7 @@ constexpr int32_t kPingXid = -2;
 constexpr int32_t kErrorNoNode = -101;
 constexpr size_t kReplyHeaderBytes = 16;
 // ZooKeeper itself refuses nodes and packets above 1 MiB, unless told otherwise.
-constexpr uint32_t kRecordBytesMax = 64 << 20;
+constexpr uint32_t kRecordBytesMax = 16 << 20;
 
 void PutText(std::string_view text, ByteWriter* out) {
   out->PutBigEndian32(static_cast<uint32_t>(text.size()));
@@ -316,7 +316,7 @@ Result<std::optional<ZookeeperSession::Event>> ZookeeperSession::WaitForEvent(in
     const int64_t look = std::min({end, pinged_nanos_ + session_timeout_nanos_ / 3,
                                    heard_nanos_ + session_timeout_nanos_ * 2 / 3 + 1});
     const Status ready = WaitFor(POLLIN, std::max(look, now + kNanosPerMilli));
-    if (ready.code() == ErrorCode::kTimeout) continue;
+    if (!ready.ok() && ready.code() == ErrorCode::kTimeout) continue;
     NARTHEX_RETURN_IF_ERROR(ready);
     NARTHEX_TRY(const std::string record, ReceiveRecord(now + timeout_nanos_));
     bool taken = false;

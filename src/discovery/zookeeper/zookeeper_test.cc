@@ -63,6 +63,13 @@ class FakeZookeeper {
     Fire(path, 2, &child_watches_);
     Fire(Parent(path), 4, &child_watches_);
   }
+  // Deletes a node and makes it again while nobody watches the children of its parent.
+  void Recreate(const std::string& path, std::string data) {
+    const std::lock_guard lock(mutex_);
+    nodes_[path] = std::move(data);
+    child_watches_.erase(path);
+    Fire(path, 2, &data_watches_);
+  }
   // Cuts the connection of the client.
   void Drop() {
     const std::lock_guard lock(mutex_);
@@ -284,6 +291,22 @@ TEST(ZookeeperTreeWatcher, FollowsATree) {
   EXPECT_EQ(mirror.WaitFor("/a= /a/y=new /a/y/z=newer "), "/a= /a/y=new /a/y/z=newer ");
 }
 
+TEST(ZookeeperTreeWatcher, ADeletedNodeThatIsBackAtOnceIsKept) {
+  FakeZookeeper zookeeper;
+  zookeeper.Set("/a", "");
+  zookeeper.Set("/a/x", "1");
+  zookeeper.Set("/a/x/deep", "2");
+  Mirror mirror;
+  ZookeeperTreeWatcher watcher({zookeeper.server()}, {"/a"}, kTimeout, kSoon, mirror.callbacks());
+  EXPECT_EQ(mirror.WaitFor("/a= /a/x=1 /a/x/deep=2 "), "/a= /a/x=1 /a/x/deep=2 ");
+  zookeeper.Recreate("/a/x", "back");
+  EXPECT_EQ(mirror.WaitFor("/a= /a/x=back /a/x/deep=2 "), "/a= /a/x=back /a/x/deep=2 ");
+  // The same of a node at the top: it is no failure.
+  zookeeper.Recreate("/a", "top");
+  EXPECT_EQ(mirror.WaitFor("/a=top /a/x=back /a/x/deep=2 "), "/a=top /a/x=back /a/x/deep=2 ");
+  EXPECT_EQ(zookeeper.connections(), 1);
+}
+
 TEST(ZookeeperTreeWatcher, ReadsAgainAfterALostConnection) {
   FakeZookeeper zookeeper;
   zookeeper.Set("/a", "");
@@ -328,7 +351,10 @@ TEST(ZookeeperDiscovery, MembersBecomeTargets) {
     "additionalEndpoints": {"http-admin": {"host": "h2", "port": 81}},
     "status": "ALIVE", "shard": 3})");
   zookeeper.Set("/s/broken", R"({"serviceEndpoint": {"port": "80"}})");
+  zookeeper.Set("/s/fraction", R"({"serviceEndpoint": {"host": "h", "port": 80.5}})");
+  zookeeper.Set("/s/shard", R"({"serviceEndpoint": {"host": "h", "port": 80}, "shard": "1"})");
   zookeeper.Set("/n", "");
+  zookeeper.Set("/n/broken", R"({"host": "h", "port": 1, "name": 5})");
   zookeeper.Set("/n/i1", R"({"host": "::1", "port": 90, "name": "svc"})");
   DiscoveryRegistry registry;
   RegisterZookeeperDiscovery(registry);
