@@ -41,6 +41,12 @@ std::string Encode(std::string_view bytes, std::string_view alphabet) {
 
 }  // namespace
 
+std::string Sha1(std::string_view bytes) {
+  std::string out(SHA_DIGEST_LENGTH, '\0');
+  SHA1(Bytes(bytes), bytes.size(), reinterpret_cast<unsigned char*>(out.data()));
+  return out;
+}
+
 std::string Sha256(std::string_view bytes) {
   std::string out(SHA256_DIGEST_LENGTH, '\0');
   SHA256(Bytes(bytes), bytes.size(), reinterpret_cast<unsigned char*>(out.data()));

@@ -8,6 +8,8 @@
 
 namespace narthex::net {
 
+// 20 raw bytes. For APIs that ask for it; not for anything new.
+std::string Sha1(std::string_view bytes);
 // 32 raw bytes each.
 std::string Sha256(std::string_view bytes);
 std::string HmacSha256(std::string_view key, std::string_view bytes);

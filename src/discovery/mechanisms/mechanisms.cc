@@ -1,6 +1,7 @@
 #include "discovery/mechanisms/mechanisms.h"
 
 #include "discovery/aws/aws_discovery.h"
+#include "discovery/azure/azure_discoverer.h"
 #include "discovery/consul/consul_discoverer.h"
 #include "discovery/digitalocean/digitalocean_discoverer.h"
 #include "discovery/dns/dns_discoverer.h"
@@ -18,7 +19,10 @@
 #include "discovery/moby/swarm_discoverer.h"
 #include "discovery/nomad/nomad_discoverer.h"
 #include "discovery/openstack/openstack_discoverer.h"
+#include "discovery/ovhcloud/ovhcloud_discoverer.h"
 #include "discovery/puppetdb/puppetdb_discoverer.h"
+#include "discovery/scaleway/scaleway_discoverer.h"
+#include "discovery/stackit/stackit_discoverer.h"
 #include "discovery/static/static_discoverer.h"
 #include "discovery/triton/triton_discoverer.h"
 #include "discovery/uyuni/uyuni_discoverer.h"
@@ -46,6 +50,10 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterLinodeDiscovery(registry);
   RegisterMarathonDiscovery(registry);
   RegisterPuppetdbDiscovery(registry);
+  RegisterAzureDiscovery(registry);
+  RegisterOvhcloudDiscovery(registry);
+  RegisterScalewayDiscovery(registry);
+  RegisterStackitDiscovery(registry);
   RegisterTritonDiscovery(registry);
   RegisterKumaDiscovery(registry);
   RegisterOpenstackDiscovery(registry);
