@@ -152,7 +152,7 @@ void CounterCell::Spread() noexcept {
       g->before = before;
       cells_.store(g, std::memory_order_release);
       owner_.store(kMovedToCells, std::memory_order_relaxed);
-    } catch (const std::bad_alloc&) {
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch)
       // Slower, but right.
     }
   }

@@ -315,7 +315,7 @@ void HistogramCore::SampleExemplar(double v, size_t bucket) noexcept {
       }
     }
     if (ExemplarPtr taken = TakeExemplar(due[bucket], v)) AddExemplar(v, std::move(taken));
-  } catch (const std::bad_alloc&) {
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch)
     // The observation itself is counted.
   }
 }

@@ -138,13 +138,12 @@ Status SendToGraphite(const Gatherable& source, const GraphiteOptions& options) 
 }
 
 struct GraphiteBridge::Impl {
-  Impl(const Gatherable& source, GraphiteOptions options,
+  Impl(const Gatherable& source, const GraphiteOptions& options,
        std::function<void(const Status& error)> on_error)
-      : periodic(options.interval,
-                 [&source, options = std::move(options), report = std::move(on_error)] {
-                   const Status status = SendToGraphite(source, options);
-                   if (!status.ok() && report) report(status);
-                 }) {}
+      : periodic(options.interval, [&source, options, report = std::move(on_error)] {
+          const Status status = SendToGraphite(source, options);
+          if (!status.ok() && report) report(status);
+        }) {}
 
   Periodic periodic;
 };

@@ -62,6 +62,7 @@ BIO* MakeBio(int socket) {
     return m;
   }();
   BIO* const bio = BIO_new(method);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a number in the place of a pointer.
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(socket)));
   BIO_set_init(bio, 1);
   return bio;

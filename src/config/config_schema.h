@@ -21,7 +21,7 @@ struct ScrapeConfigFile {
     static constexpr Reset kReset = Reset::reset;        \
     static FieldList Fields();                           \
   }
-// NOLINTNEXTLINE(bugprone-macro-parentheses): `type&` is a parameter's type.
+// NOLINTBEGIN(bugprone-macro-parentheses): `type&` is a parameter's type.
 #define NARTHEX_DECLARE_CHECKED_SCHEMA(type, go_type, reset) \
   template <>                                                \
   struct Schema<type> {                                      \
@@ -30,6 +30,7 @@ struct ScrapeConfigFile {
     static FieldList Fields();                               \
     static Status Check(type& config);                       \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 template <>
 struct Schema<GlobalConfig> {

@@ -317,8 +317,11 @@ Result<size_t> Http1Reader::Consume(std::string_view bytes) {
           NARTHEX_RETURN_IF_ERROR(ParseChunkSize(line));
         } else if (line.empty()) {
           state_ = State::kDone;
-        } else if ((line_bytes_ += line.size()) > kHeaderBytesMax) {
-          return Status(ErrorCode::kIo, "http: suspiciously long trailer after chunked body");
+        } else {
+          line_bytes_ += line.size();
+          if (line_bytes_ > kHeaderBytesMax) {
+            return Status(ErrorCode::kIo, "http: suspiciously long trailer after chunked body");
+          }
         }
         head_.clear();
       }

@@ -162,7 +162,8 @@ TEST(Proxy, DecidesAsGo) {
 }
 
 TEST(Proxy, ComesFromTheEnvironment) {
-  const auto proxy = [](std::map<std::string, std::string> variables, const std::string& url) {
+  const auto proxy = [](const std::map<std::string, std::string>& variables,
+                        const std::string& url) {
     return ProxyFor({.from_environment = true}, *ParseUrl(url), [variables](const char* name) {
       const auto found = variables.find(name);
       return found == variables.end() ? "" : found->second;
@@ -510,7 +511,7 @@ TEST_F(OAuth2Test, AsksOnceForAllWhoWait) {
     HttpClientRequest request;
     request.url = base_ + "/x";
     request.options = options;
-    client_.Fetch(std::move(request), [&](HttpClientResponse response) {
+    client_.Fetch(std::move(request), [&](const HttpClientResponse& response) {
       if (response.body == "GET /x Authorization=Bearer t1") ++good;
       ++done;
     });
@@ -723,7 +724,7 @@ TEST_F(TlsTest, CarriesBodiesStreamsAndErrorsOverHttp2) {
     HttpClientRequest request;
     request.url = tls_base_ + "/many?" + std::to_string(i);
     request.options = shared;
-    client_.Fetch(std::move(request), [&, i](HttpClientResponse response) {
+    client_.Fetch(std::move(request), [&, i](const HttpClientResponse& response) {
       if (response.body == "GET /many?" + std::to_string(i)) ++good;
       ++done;
     });
@@ -740,7 +741,7 @@ TEST_F(TlsTest, EndsHttp2ConnectionsWhenTheServerStops) {
   request.options = std::make_shared<const HttpClientOptions>(options);
   std::promise<HttpClientResponse> answer;
   client_.Fetch(std::move(request),
-                [&](HttpClientResponse response) { answer.set_value(std::move(response)); });
+                [&](const HttpClientResponse& response) { answer.set_value(std::move(response)); });
   while (!waiting_) std::this_thread::yield();
   tls_server_->Stop(5'000'000'000);
   EXPECT_EQ(answer.get_future().get().body, "stopped");

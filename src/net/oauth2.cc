@@ -227,6 +227,7 @@ class Authorizer : public RequestAuthorizer, public std::enable_shared_from_this
       }
     }
     if (!failure.ok()) {
+      // NOLINTNEXTLINE(bugprone-use-after-move): it was moved only where nothing failed.
       done(std::move(failure));
     } else if (!header.empty()) {
       done(HeaderFields{{"Authorization", std::move(header)}});
@@ -315,7 +316,7 @@ class Authorizer : public RequestAuthorizer, public std::enable_shared_from_this
           "Basic " + Base64Encode(QueryEscape(options_.client_id) + ":" + QueryEscape(secret)));
     }
     client.Fetch(std::move(request), [self = shared_from_this(), &client, user_agent, secret,
-                                      in_form](HttpClientResponse response) {
+                                      in_form](const HttpClientResponse& response) {
       Result<Token> token = response.error.ok()
                                 ? ParseTokenAnswer(response, self->options_.unix_seconds())
                                 : Result<Token>(response.error);
@@ -349,7 +350,7 @@ class Authorizer : public RequestAuthorizer, public std::enable_shared_from_this
       return;
     }
     client.Fetch(TokenRequest(user_agent, *std::move(form)),
-                 [self = shared_from_this()](HttpClientResponse response) {
+                 [self = shared_from_this()](const HttpClientResponse& response) {
                    if (response.error.ok()) {
                      self->Settle(ParseAssertionAnswer(response, self->options_.unix_seconds()));
                    } else {

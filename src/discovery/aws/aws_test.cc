@@ -24,13 +24,14 @@ class AwsTest : public DiscoveryTest {
 
   // Answers a query API by action and token.
   void ServeActions(std::map<std::string, std::string> answers) {
-    api.Serve(std::string(kEc2), [answers](const FetchRequest& request) -> FakeApi::Reply {
-      net::FormValues form;
-      EXPECT_TRUE(form.Parse(request.body).ok());
-      const auto found =
-          answers.find(std::string(form.Get("Action")) + std::string(form.Get("NextToken")));
-      return found == answers.end() ? Answer("<no/>", 400) : Answer(found->second);
-    });
+    api.Serve(std::string(kEc2),
+              [answers = std::move(answers)](const FetchRequest& request) -> FakeApi::Reply {
+                net::FormValues form;
+                EXPECT_TRUE(form.Parse(request.body).ok());
+                const auto found = answers.find(std::string(form.Get("Action")) +
+                                                std::string(form.Get("NextToken")));
+                return found == answers.end() ? Answer("<no/>", 400) : Answer(found->second);
+              });
   }
 };
 

@@ -17,11 +17,12 @@ class ConsulTest : public DiscoveryTest {
 
   // Answers once for the first index, then holds the request open.
   void ServeIndexed(const std::string& route, uint64_t index, std::string body) {
-    api.Serve(route, [=](const FetchRequest& request) -> FakeApi::Reply {
-      const std::string known = "index=" + std::to_string(index);
-      if (request.url.find(known) != std::string::npos) return std::nullopt;
-      return Answer(body, 200, {{"X-Consul-Index", std::to_string(index)}});
-    });
+    api.Serve(route,
+              [index, body = std::move(body)](const FetchRequest& request) -> FakeApi::Reply {
+                const std::string known = "index=" + std::to_string(index);
+                if (request.url.find(known) != std::string::npos) return std::nullopt;
+                return Answer(body, 200, {{"X-Consul-Index", std::to_string(index)}});
+              });
   }
   double Failures() { return metrics.Get("prometheus_sd_consul_rpc_failures_total", {}); }
 };

@@ -73,7 +73,7 @@ std::string EntryOf(const json::object& test) {
 
 // The mechanism's name in an entry.
 std::string NameOf(const json::object& test) {
-  const std::string mechanism(test.at("mechanism").as_string());
+  std::string mechanism(test.at("mechanism").as_string());
   if (mechanism != "moby") return mechanism;
   return test.at("discoverer").as_string() == "DockerDiscovery" ? "docker" : "dockerswarm";
 }

@@ -159,7 +159,8 @@ TEST(Cancellation, EndsHeavyQueriesOfEveryShape) {
   MemoryStore store;
   Fill(&store, 1500, 100);
   FillHistograms(&store, 50, 100);
-  for (int s = 0; s < 100'000; ++s) store.AppendFloat(Series("deep", 0), s * 15, s * 7 % 1013);
+  for (int s = 0; s < 100'000; ++s)
+    store.AppendFloat(Series("deep", 0), int64_t{15} * s, s * 7 % 1013);
   for (int i = 0; i < 100'000; ++i) store.AppendFloat(Series("many", i), 1'000'000, i * 7 % 1013);
   ThreadPool pool("test", 1);
   Engine engine({.parser = {.experimental_functions = true}, .pool = &pool});

@@ -94,8 +94,8 @@ class Counter {
   }
 
   // For Family and Registry.
-  explicit Counter(std::shared_ptr<detail::MetricCore> core)
-      : core_(std::static_pointer_cast<Core>(std::move(core))) {}
+  explicit Counter(const std::shared_ptr<detail::MetricCore>& core)
+      : core_(std::static_pointer_cast<Core>(core)) {}
   static std::shared_ptr<detail::MetricCore> NewCore(const Options&, const Description&) {
     return std::make_shared<Core>();
   }

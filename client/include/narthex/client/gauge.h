@@ -69,8 +69,8 @@ class Gauge {
     return *this;
   }
 
-  explicit Gauge(std::shared_ptr<detail::MetricCore> core)
-      : core_(std::static_pointer_cast<Core>(std::move(core))) {}
+  explicit Gauge(const std::shared_ptr<detail::MetricCore>& core)
+      : core_(std::static_pointer_cast<Core>(core)) {}
   static std::shared_ptr<detail::MetricCore> NewCore(const Options&, const Description&) {
     return std::make_shared<Core>();
   }
