@@ -148,9 +148,10 @@ struct GraphiteBridge::Impl {
   Periodic periodic;
 };
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the interface takes what it keeps.
 GraphiteBridge::GraphiteBridge(const Gatherable& source, GraphiteOptions options,
                                std::function<void(const Status& error)> on_error)
-    : impl_(std::make_unique<Impl>(source, std::move(options), std::move(on_error))) {}
+    : impl_(std::make_unique<Impl>(source, options, std::move(on_error))) {}
 
 GraphiteBridge::~GraphiteBridge() = default;
 

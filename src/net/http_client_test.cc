@@ -741,7 +741,7 @@ TEST_F(TlsTest, EndsHttp2ConnectionsWhenTheServerStops) {
   request.options = std::make_shared<const HttpClientOptions>(options);
   std::promise<HttpClientResponse> answer;
   client_.Fetch(std::move(request),
-                [&](const HttpClientResponse& response) { answer.set_value(std::move(response)); });
+                [&](const HttpClientResponse& response) { answer.set_value(response); });
   while (!waiting_) std::this_thread::yield();
   tls_server_->Stop(5'000'000'000);
   EXPECT_EQ(answer.get_future().get().body, "stopped");

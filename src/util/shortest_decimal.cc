@@ -235,6 +235,7 @@ char* WritePlainDecimal(double v, char* to) {
   // Where the point lies among the places.
   const int point = kPlaces + decimal.exponent;
   if (point <= begin) {
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): these are digits, not a C string.
     std::memcpy(to, "0.000000", 8);
     to += 2 + begin - point;
     std::memcpy(to, text + begin, kPieceBytes);

@@ -292,7 +292,8 @@ Result<Value> Evaluator::CountValues(const AggregateExpr& expr) {
   for (const VectorSeries& series : input.vector) {
     const size_t group = index.Add(series.labels);
     series.column.ForEach([&](size_t step) {
-      if (!status.ok() || !(status = Tick()).ok()) return;
+      if (status.ok()) status = Tick();
+      if (!status.ok()) return;
       std::string value;
       if (add_label) {
         const HistogramPtr& histogram = series.column.histogram(step);

@@ -402,8 +402,9 @@ void InstantRate(SeriesEval* eval, const Window& window, bool is_rate) {
   if (is_rate && (a_gauge || b_gauge)) eval->annotations->NotACounter(eval->metric, position);
   if (!is_rate && !(a_gauge && b_gauge)) eval->annotations->NotAGauge(eval->metric, position);
   const bool subtracts = !is_rate || (!start_reset && !DetectReset(*b.h, *a.h));
-  if (std::optional<FloatHistogram> grown;
-      subtracts && (grown = CompactDifference(*b.h, *a.h)).has_value()) {
+  std::optional<FloatHistogram> grown;
+  if (subtracts) grown = CompactDifference(*b.h, *a.h);
+  if (grown.has_value()) {
     if (is_rate) DivHistogram(&*grown, seconds);
     eval->Set(window, *std::move(grown));
     return;
