@@ -3,18 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <cmath>
 #include <map>
 
 #include "net/url.h"
+#include "util/json_reader.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 
 namespace narthex::apps {
 namespace {
-
-namespace json = boost::json;
 
 constexpr int64_t kTimeoutNanos = 120'000'000'000;
 
@@ -33,26 +31,6 @@ Status StatusError(int status, std::string_view body) {
   return Status(ErrorCode::kUnavailable, std::move(message));
 }
 
-std::string_view Text(const json::value& value) {
-  return value.is_string() ? std::string_view(value.as_string().data(), value.as_string().size())
-                           : std::string_view();
-}
-
-const json::value& Member(const json::value& object, std::string_view name) {
-  static const json::value kNull;
-  if (!object.is_object()) return kNull;
-  const json::value* found =
-      object.as_object().if_contains(json::string_view(name.data(), name.size()));
-  return found == nullptr ? kNull : *found;
-}
-
-std::vector<std::string> Texts(const json::value& list) {
-  std::vector<std::string> texts;
-  if (!list.is_array()) return texts;
-  for (const json::value& element : list.as_array()) texts.emplace_back(Text(element));
-  return texts;
-}
-
 Status BadData(std::string_view what) {
   return ApiError("bad_response", what);
 }
@@ -65,7 +43,7 @@ LabelMap ReadLabels(const json::value& object) {
   LabelMap labels;
   if (!object.is_object()) return labels;
   for (const auto& member : object.as_object()) {
-    labels.emplace(std::string(member.key().data(), member.key().size()), Text(member.value()));
+    labels.emplace(std::string(member.key().data(), member.key().size()), AsText(member.value()));
   }
   return labels;
 }
@@ -120,7 +98,7 @@ Result<int64_t> ReadTime(const json::value& value) {
 
 // Numbers travel as texts; they are read and printed anew, as upstream does.
 Result<double> ReadNumber(const json::value& value) {
-  const std::optional<double> number = ParseFloat(Text(value));
+  const std::optional<double> number = ParseFloat(AsText(value));
   if (!number) return BadData("sample value must be a quoted string");
   return *number;
 }
@@ -266,7 +244,7 @@ Result<std::string> PrintResult(const std::string& data, Form form) {
   boost::system::error_code error;
   const json::value parsed = json::parse(data, error);
   if (error) return BadData(error.message());
-  const std::string_view type = Text(Member(parsed, "resultType"));
+  const std::string_view type = AsText(Member(parsed, "resultType"));
   const json::value& result = Member(parsed, "result");
   if (!result.is_array()) return BadData("unexpected value type " + GoQuote(type));
   const json::array& array = result.as_array();
@@ -277,7 +255,7 @@ Result<std::string> PrintResult(const std::string& data, Form form) {
   }
   if (array.size() != 2) return BadData("wrong number of fields");
   NARTHEX_TRY(const int64_t time_ms, ReadTime(array[0]));
-  std::string value(Text(array[1]));
+  std::string value(AsText(array[1]));
   if (type == "scalar") {
     NARTHEX_TRY(const double number, ReadNumber(array[1]));
     value = FormatFloatF(number);
@@ -306,7 +284,7 @@ Result<std::vector<std::string>> ReadValues(const std::string& data) {
   boost::system::error_code error;
   const json::value parsed = json::parse(data, error);
   if (error) return BadData(error.message());
-  return Texts(parsed);
+  return Texts(AsArray(parsed));
 }
 
 }  // namespace
@@ -336,18 +314,18 @@ Result<ApiAnswer> ApiClient::Do(net::HttpClientRequest request, int* status) {
   if (error) {
     return good ? BadData(error.message()) : StatusError(response.status, response.body);
   }
-  const std::string_view outcome = Text(Member(parsed, "status"));
+  const std::string_view outcome = AsText(Member(parsed, "status"));
   if (good ? outcome == "error" : outcome != "success") {
-    const std::string_view type = Text(Member(parsed, "errorType"));
-    std::string message(Text(Member(parsed, "error")));
+    const std::string_view type = AsText(Member(parsed, "errorType"));
+    std::string message(AsText(Member(parsed, "error")));
     if (message.empty() && !good) message = fmt::format("client error: {}", response.status);
     return ApiError(type.empty() && !good ? "client_error" : type, message);
   }
   if (!good) return BadData("inconsistent body for response code");
   ApiAnswer answer;
   answer.data = json::serialize(Member(parsed, "data"));
-  answer.warnings = Texts(Member(parsed, "warnings"));
-  answer.infos = Texts(Member(parsed, "infos"));
+  answer.warnings = Texts(Array(parsed, "warnings"));
+  answer.infos = Texts(Array(parsed, "infos"));
   return answer;
 }
 

@@ -1,7 +1,6 @@
 // `promql explain` and `promql analyze`: the plan of a query, asked of a running server.
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,13 +9,12 @@
 
 #include "apps/tool.h"
 #include "apps/tool_api_client.h"
+#include "util/json_reader.h"
 #include "util/numbers.h"
 #include "util/time.h"
 
 namespace narthex::apps {
 namespace {
-
-namespace json = boost::json;
 
 struct ExplainOptions {
   Url server;
@@ -29,14 +27,6 @@ struct ExplainOptions {
   ApiClient::Values headers;
 };
 
-const json::value& Member(const json::value& object, std::string_view name) {
-  static const json::value kNull;
-  if (!object.is_object()) return kNull;
-  const json::value* found =
-      object.as_object().if_contains(json::string_view(name.data(), name.size()));
-  return found == nullptr ? kNull : *found;
-}
-
 double Number(const json::value& object, std::string_view name) {
   const json::value& value = Member(object, name);
   return value.is_number() ? value.to_number<double>() : 0;
@@ -44,11 +34,6 @@ double Number(const json::value& object, std::string_view name) {
 
 int64_t Count(const json::value& object, std::string_view name) {
   return static_cast<int64_t>(Number(object, name));
-}
-
-std::string Text(const json::value& object, std::string_view name) {
-  const json::value& value = Member(object, name);
-  return value.is_string() ? std::string(value.as_string()) : std::string();
 }
 
 // "1.25ms": three digits are what a measurement is worth.
@@ -107,9 +92,7 @@ std::string Facts(const json::value& node) {
 void PrintNode(const json::value& node, const std::string& first, const std::string& rest,
                std::string* out) {
   *out += fmt::format("{}{}  [{}]\n", first, Head(node), Facts(node));
-  const json::value& children = Member(node, "children");
-  if (!children.is_array()) return;
-  const json::array& list = children.as_array();
+  const json::array& list = Array(node, "children");
   for (size_t i = 0; i < list.size(); ++i) {
     const bool last = i + 1 == list.size();
     PrintNode(list[i], rest + (last ? "└─ " : "├─ "), rest + (last ? "   " : "│  "), out);

@@ -41,6 +41,18 @@ Labels Gateway::GetInstanceLabel(std::string hostname) {
   return {{"instance", std::move(hostname)}};
 }
 
+native::PushOptions Gateway::Options(const Labels& grouping) const {
+  native::PushOptions options;
+  options.url = url_;
+  options.job = job_;
+  options.grouping = detail::ToNative(grouping);
+  options.user = username_;
+  options.password = password_;
+  options.format = native::FormatType::kText;
+  options.attempts = 1;  // Whoever uses this interface tries again himself.
+  return options;
+}
+
 int Gateway::Send(Method method) {
   std::vector<std::pair<std::weak_ptr<Collectable>, Labels>> collectables;
   {
@@ -52,16 +64,8 @@ int Gateway::Send(Method method) {
     if (collectable == nullptr) continue;
     Labels grouping = labels_;
     grouping.insert(labels.begin(), labels.end());
-    native::PushOptions options;
-    options.url = url_;
-    options.job = job_;
-    options.grouping = detail::ToNative(grouping);
-    options.user = username_;
-    options.password = password_;
-    options.format = native::FormatType::kText;
-    options.attempts = 1;  // Whoever uses this interface tries again himself.
     const detail::CollectablePage page({collectable.get()});
-    const native::Pusher pusher(std::move(options));
+    const native::Pusher pusher(Options(grouping));
     const int status = StatusOf(method == Method::kPush ? pusher.Push(page) : pusher.Add(page));
     if (status != 200) return status;
   }
@@ -69,14 +73,7 @@ int Gateway::Send(Method method) {
 }
 
 int Gateway::Delete(const Labels& labels) const {
-  native::PushOptions options;
-  options.url = url_;
-  options.job = job_;
-  options.grouping = detail::ToNative(labels);
-  options.user = username_;
-  options.password = password_;
-  options.attempts = 1;
-  const int status = StatusOf(native::Pusher(std::move(options)).Delete());
+  const int status = StatusOf(native::Pusher(Options(labels)).Delete());
   return status == 200 ? 202 : status;  // The only success of a deletion.
 }
 

@@ -105,6 +105,11 @@ std::string WrapList(const std::vector<std::string>& parts, std::string_view sep
   return fmt::format("{}{}{}", separator, Join(parts, separator), separator);
 }
 
+void SetList(std::string label, const std::vector<std::string>& parts, std::string_view separator,
+             TextMap* labels) {
+  if (!parts.empty()) (*labels)[std::move(label)] = WrapList(parts, separator);
+}
+
 std::string_view GetLabel(const TargetLabels& labels, std::string_view name) {
   for (const auto& [key, value] : labels) {
     if (key == name) return value;

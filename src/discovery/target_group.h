@@ -46,6 +46,9 @@ std::string JoinHostPort(std::string_view host, std::string_view port);
 std::string JoinHostPort(std::string_view host, int64_t port);
 // ",a,b,": how lists become one label that regular expressions can look into.
 std::string WrapList(const std::vector<std::string>& parts, std::string_view separator);
+// The label of a list, which an empty list does not get.
+void SetList(std::string label, const std::vector<std::string>& parts, std::string_view separator,
+             TextMap* labels);
 
 // The file format of file and http discovery: a list of {targets, labels}. Unknown keys are errors,
 // in upstream's words. Sources are left empty.

@@ -1,6 +1,5 @@
 #include "net/aws_credentials.h"
 
-#include <boost/json.hpp>
 #include <cstdlib>
 #include <ctime>
 #include <map>
@@ -10,6 +9,7 @@
 #include "net/aws_profile.h"
 #include "net/url.h"
 #include "util/file.h"
+#include "util/json_reader.h"
 #include "util/strings.h"
 #include "util/time.h"
 
@@ -36,14 +36,9 @@ Result<std::string> ReadSmallFile(const std::string& path) {
   return text;
 }
 
-std::string JsonText(const boost::json::object& object, std::string_view key) {
-  const boost::json::value* value = object.if_contains({key.data(), key.size()});
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-Result<boost::json::object> ParseJsonObject(std::string_view text) {
+Result<json::object> AnswerObject(std::string_view text) {
   boost::system::error_code error;
-  boost::json::value value = boost::json::parse({text.data(), text.size()}, error);
+  json::value value = json::parse({text.data(), text.size()}, error);
   if (error || !value.is_object()) {
     return Status(ErrorCode::kInvalidInput, "the answer is not a JSON object");
   }
@@ -58,19 +53,19 @@ Result<int64_t> ParseExpiry(const std::string& text) {
 
 // The metadata service and the container's agent answer alike.
 Result<AwsCredentials> ParseJsonCredentials(std::string_view text) {
-  NARTHEX_TRY(const boost::json::object object, ParseJsonObject(text));
-  const std::string code = JsonText(object, "Code");
+  NARTHEX_TRY(const json::object object, AnswerObject(text));
+  const std::string code = Text(object, "Code");
   if (!code.empty() && code != "Success") {
-    return MakeError(ErrorCode::kIo, "{}: {}", code, JsonText(object, "Message"));
+    return MakeError(ErrorCode::kIo, "{}: {}", code, Text(object, "Message"));
   }
   AwsCredentials credentials;
-  credentials.access_key = JsonText(object, "AccessKeyId");
-  credentials.secret_key = JsonText(object, "SecretAccessKey");
-  credentials.session_token = JsonText(object, "Token");
+  credentials.access_key = Text(object, "AccessKeyId");
+  credentials.secret_key = Text(object, "SecretAccessKey");
+  credentials.session_token = Text(object, "Token");
   if (credentials.access_key.empty() || credentials.secret_key.empty()) {
     return Status(ErrorCode::kInvalidInput, "the answer holds no credentials");
   }
-  NARTHEX_TRY(credentials.expires_unix_seconds, ParseExpiry(JsonText(object, "Expiration")));
+  NARTHEX_TRY(credentials.expires_unix_seconds, ParseExpiry(Text(object, "Expiration")));
   return credentials;
 }
 
@@ -170,8 +165,8 @@ class Provider : public AwsCredentialsProvider, public std::enable_shared_from_t
              [done = std::move(done)](Result<std::string> document) {
                std::string found;
                if (document.ok()) {
-                 const Result<boost::json::object> object = ParseJsonObject(*document);
-                 if (object.ok()) found = JsonText(*object, "region");
+                 const Result<json::object> object = AnswerObject(*document);
+                 if (object.ok()) found = Text(*object, "region");
                }
                if (found.empty()) {
                  done(Status(ErrorCode::kNotFound,

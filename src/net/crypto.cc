@@ -138,6 +138,13 @@ Result<std::string> RsaSign(std::string_view private_key_pem, std::string_view h
   return out;
 }
 
+Result<std::string> SignJwt(std::string_view header_json, std::string_view claims_json,
+                            std::string_view private_key_pem, std::string_view hash) {
+  const std::string text = Base64UrlEncode(header_json) + "." + Base64UrlEncode(claims_json);
+  NARTHEX_TRY(const std::string signature, RsaSign(private_key_pem, hash, text));
+  return text + "." + Base64UrlEncode(signature);
+}
+
 bool ConstantTimeEqual(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
@@ -147,6 +154,15 @@ std::string RandomBytes(size_t count) {
   NARTHEX_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(count)) ==
                 1);
   return out;
+}
+
+std::string RandomUuid() {
+  std::string bytes = RandomBytes(16);
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
+  const std::string hex = HexEncode(bytes);
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20));
 }
 
 }  // namespace narthex::net

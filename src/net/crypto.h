@@ -28,10 +28,17 @@ Result<std::string> Base64Decode(std::string_view text);
 Result<std::string> RsaSign(std::string_view private_key_pem, std::string_view hash,
                             std::string_view bytes);
 
+// A signed JSON web token (RFC 7519): base64url(header) "." base64url(claims) "."
+// base64url(signature). `hash` as RsaSign takes it: SHA256 for RS256.
+Result<std::string> SignJwt(std::string_view header_json, std::string_view claims_json,
+                            std::string_view private_key_pem, std::string_view hash);
+
 // Takes the same time wherever the texts of equal length differ.
 bool ConstantTimeEqual(std::string_view a, std::string_view b);
 
 // Random bytes from the system's generator.
 std::string RandomBytes(size_t count);
+// A random (version 4) UUID, in lower case.
+std::string RandomUuid();
 
 }  // namespace narthex::net

@@ -214,29 +214,6 @@ TEST(Redirect, KnowsWhoMayGetCredentials) {
   EXPECT_EQ(WithoutUser("http://u:p@h/x@y"), "http://h/x@y");
 }
 
-TEST(Reactor, RunsTimersInOrderAndCancels) {
-  Reactor reactor;
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::string order;
-  const auto add = [&](char c) {
-    return [&, c] {
-      const std::lock_guard lock(mutex);
-      order.push_back(c);
-      changed.notify_one();
-    };
-  };
-  reactor.RunAfter(20'000'000, add('c'));
-  reactor.RunAfter(1'000'000, add('a'));
-  const Reactor::TimerId dropped = reactor.RunAfter(5'000'000, add('x'));
-  reactor.RunAfter(10'000'000, add('b'));
-  EXPECT_TRUE(reactor.Cancel(dropped));
-  EXPECT_FALSE(reactor.Cancel(dropped));
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return order.size() == 3; });
-  EXPECT_EQ(order, "abc");
-}
-
 // ---------------------------------------------------------------------------------------------
 // Over connections
 // ---------------------------------------------------------------------------------------------

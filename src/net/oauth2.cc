@@ -1,7 +1,6 @@
 #include "net/oauth2.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
 #include <ctime>
 #include <map>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include "net/crypto.h"
 #include "net/file_cache.h"
 #include "net/url.h"
+#include "util/json_reader.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 #include "util/time.h"
@@ -43,23 +43,14 @@ Status CannotFetch(std::string_view what) {
   return MakeError(ErrorCode::kIo, "oauth2: cannot fetch token: {}", what);
 }
 
-std::string MemberText(const boost::json::object& object, std::string_view key) {
-  const boost::json::value* value = object.if_contains({key.data(), key.size()});
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
 // A number, or a number as text; some servers send one, some the other.
-int64_t ExpirySeconds(const boost::json::object& object) {
-  const boost::json::value* value = object.if_contains("expires_in");
-  if (value == nullptr) return 0;
+int64_t ExpirySeconds(const json::object& object) {
+  const json::value& value = Member(object, "expires_in");
   int64_t seconds = 0;
-  if (value->is_int64()) seconds = value->get_int64();
-  if (value->is_uint64()) seconds = kExpirySecondsMax;
-  if (value->is_double())
-    seconds = static_cast<int64_t>(std::min(value->get_double(), 2147483647.0));
-  if (value->is_string()) {
-    seconds = ParseInt(std::string_view(value->get_string())).value_or(0);
-  }
+  if (value.is_int64()) seconds = value.get_int64();
+  if (value.is_uint64()) seconds = kExpirySecondsMax;
+  if (value.is_double()) seconds = static_cast<int64_t>(std::min(value.get_double(), 2147483647.0));
+  if (value.is_string()) seconds = ParseInt(AsText(value)).value_or(0);
   return std::clamp<int64_t>(seconds, 0, kExpirySecondsMax);
 }
 
@@ -115,16 +106,15 @@ Result<Token> ParseTokenAnswer(const HttpClientResponse& response, int64_t now) 
     seconds = ParseInt(form.Get("expires_in")).value_or(0);
   } else {
     boost::system::error_code bad;
-    const boost::json::value value = boost::json::parse(response.body, bad);
+    const json::value value = json::parse(response.body, bad);
     if (bad || !value.is_object()) {
       if (failed) return RetrieveError(response, error);
       return MakeError(ErrorCode::kIo, "oauth2: cannot parse json: {}", JsonError(response.body));
     }
-    const boost::json::object& object = value.get_object();
-    error = {MemberText(object, "error"), MemberText(object, "error_description"),
-             MemberText(object, "error_uri")};
-    token.access_token = MemberText(object, "access_token");
-    token.type = MemberText(object, "token_type");
+    const json::object& object = value.get_object();
+    error = {Text(object, "error"), Text(object, "error_description"), Text(object, "error_uri")};
+    token.access_token = Text(object, "access_token");
+    token.type = Text(object, "token_type");
     seconds = ExpirySeconds(object);
   }
   // Some servers report errors with status 200.
@@ -139,29 +129,19 @@ Result<Token> ParseTokenAnswer(const HttpClientResponse& response, int64_t now) 
 Result<Token> ParseAssertionAnswer(const HttpClientResponse& response, int64_t now) {
   if (response.status / 100 != 2) return RetrieveError(response, {});
   boost::system::error_code bad;
-  const boost::json::value value = boost::json::parse(response.body, bad);
+  const json::value value = json::parse(response.body, bad);
   if (bad || !value.is_object()) return CannotFetch(JsonError(response.body));
-  const boost::json::object& object = value.get_object();
+  const json::object& object = value.get_object();
   Token token;
-  token.access_token = MemberText(object, "access_token");
-  token.type = MemberText(object, "token_type");
+  token.access_token = Text(object, "access_token");
+  token.type = Text(object, "token_type");
   if (const int64_t seconds = ExpirySeconds(object); seconds > 0) {
     token.expires_unix_seconds = now + seconds;
   }
   return token;
 }
 
-// A random UUID, version 4.
-std::string NewUuid() {
-  std::string bytes = RandomBytes(16);
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  const std::string hex = HexEncode(bytes);
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
-                     hex.substr(16, 4), hex.substr(20));
-}
-
-// A JSON web token (RFC 7519), its members sorted.
+// A JSON web token, its members sorted.
 Result<std::string> SignAssertion(const OAuth2Options& options, const std::string& key,
                                   const std::string& scope, int64_t now) {
   const auto quote = [](std::string_view text) {
@@ -172,7 +152,7 @@ Result<std::string> SignAssertion(const OAuth2Options& options, const std::strin
   std::map<std::string, std::string> claims = {
       {"iss", quote(options.issuer.empty() ? options.client_id : options.issuer)},
       {"sub", quote(options.client_id)},
-      {"jti", quote(NewUuid())},
+      {"jti", quote(RandomUuid())},
       {"aud", quote(options.audience.empty() ? options.token_url : options.audience)},
       {"iat", std::to_string(now)},
       {"exp", std::to_string(now + kAssertionSeconds)},
@@ -191,9 +171,7 @@ Result<std::string> SignAssertion(const OAuth2Options& options, const std::strin
     body.append(quote(name)).append(":").append(json);
   }
   body += '}';
-  std::string text = Base64UrlEncode(head) + "." + Base64UrlEncode(body);
-  NARTHEX_TRY(const std::string signature, RsaSign(key, "SHA" + algorithm.substr(2), text));
-  return text + "." + Base64UrlEncode(signature);
+  return SignJwt(head, body, key, "SHA" + algorithm.substr(2));
 }
 
 class Authorizer : public RequestAuthorizer, public std::enable_shared_from_this<Authorizer> {

@@ -3,9 +3,9 @@
 #include <arpa/inet.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 
+#include "util/environment.h"
 #include "util/numbers.h"
 #include "util/strings.h"
 
@@ -132,9 +132,7 @@ Result<std::string> ProxyFor(const ProxySettings& settings, const Url& url,
                              const Environment& environment) {
   if (settings.from_environment) {
     const auto get = [&environment](const char* name) {
-      if (environment) return environment(name);
-      const char* value = std::getenv(name);
-      return std::string(value == nullptr ? "" : value);
+      return environment ? environment(name) : EnvironmentVariable(name);
     };
     const bool tls = url.scheme == "https";
     std::string proxy = WithScheme(tls ? FirstSet(get, {"https_proxy", "HTTPS_PROXY"})

@@ -4,7 +4,7 @@
 #include <pugixml.hpp>
 
 #include "discovery/async_callback.h"
-#include "discovery/json_reader.h"
+#include "util/json_reader.h"
 #include "util/time.h"
 
 namespace narthex {

@@ -2,6 +2,7 @@
 
 #include "discovery/aws/ec2_discoverer.h"
 #include "discovery/aws/lightsail_discoverer.h"
+#include "discovery/http/api_client.h"
 
 namespace narthex {
 
@@ -39,25 +40,12 @@ Result<std::unique_ptr<Discoverer>> MakeByRole(const AwsSdConfig& common,
                    "aws service discovery with role {} is not supported yet", common.role);
 }
 
-template <typename Config, typename Make>
-void Register(DiscoveryRegistry& registry, std::string mechanism, Make make) {
-  registry.Register(
-      std::move(mechanism),
-      [make](const SdConfig& config, const std::string& set_name,
-             DiscoveryEnvironment& environment) -> Result<std::unique_ptr<Discoverer>> {
-        if (environment.http == nullptr) {
-          return MakeError(ErrorCode::kUnsupported, "there is no HTTP client");
-        }
-        return make(*config.As<Config>(), set_name, environment);
-      });
-}
-
 }  // namespace
 
 void RegisterAwsDiscovery(DiscoveryRegistry& registry) {
-  Register<AwsSdConfig>(registry, "aws", MakeByRole);
-  Register<Ec2SdConfig>(registry, "ec2", MakeEc2Discoverer);
-  Register<LightsailSdConfig>(registry, "lightsail", MakeLightsailDiscoverer);
+  RegisterApiMechanism<AwsSdConfig>(registry, "aws", MakeByRole);
+  RegisterApiMechanism<Ec2SdConfig>(registry, "ec2", MakeEc2Discoverer);
+  RegisterApiMechanism<LightsailSdConfig>(registry, "lightsail", MakeLightsailDiscoverer);
 }
 
 }  // namespace narthex

@@ -163,10 +163,8 @@ class Ec2Discoverer : public ApiDiscoverer {
       SetIfPresent(instance, "dnsName", "__meta_ec2_public_dns_name", &labels);
     }
     if (!ipv6.preferred.empty()) labels["__meta_ec2_default_ipv6_address"] = ipv6.preferred;
-    if (!ipv6.primary.empty()) {
-      labels["__meta_ec2_primary_ipv6_addresses"] = WrapList(ipv6.primary, ",");
-    }
-    if (!ipv6.all.empty()) labels["__meta_ec2_ipv6_addresses"] = WrapList(ipv6.all, ",");
+    SetList("__meta_ec2_primary_ipv6_addresses", ipv6.primary, ",", &labels);
+    SetList("__meta_ec2_ipv6_addresses", ipv6.all, ",", &labels);
     if (const pugi::xml_node zone = instance.child("placement").child("availabilityZone")) {
       labels["__meta_ec2_availability_zone"] = zone.text().get();
       const auto id = zone_ids_.find(zone.text().get());

@@ -1,20 +1,13 @@
 #include "discovery/aws/lightsail_discoverer.h"
 
 #include "discovery/aws/aws_client.h"
-#include "discovery/json_reader.h"
+#include "discovery/json_labels.h"
 
 namespace narthex {
 
 namespace {
 
 constexpr int kPagesMax = 10'000;
-
-void SetIfPresent(const json::value& object, std::string_view member, std::string_view label,
-                  TextMap* labels) {
-  if (const json::value& value = Member(object, member); value.is_string()) {
-    (*labels)["__meta_lightsail_" + std::string(label)] = std::string(AsText(value));
-  }
-}
 
 class LightsailDiscoverer : public ApiDiscoverer {
  public:
@@ -53,16 +46,17 @@ class LightsailDiscoverer : public ApiDiscoverer {
     TextMap labels = {
         {std::string(kAddressLabel), JoinHostPort(Text(instance, "privateIpAddress"), port_)},
         {"__meta_lightsail_region", region}};
-    SetIfPresent(instance, "privateIpAddress", "private_ip", &labels);
-    SetIfPresent(instance, "publicIpAddress", "public_ip", &labels);
-    SetIfPresent(Member(instance, "location"), "availabilityZone", "availability_zone", &labels);
-    SetIfPresent(instance, "blueprintId", "blueprint_id", &labels);
-    SetIfPresent(instance, "bundleId", "bundle_id", &labels);
-    SetIfPresent(instance, "name", "instance_name", &labels);
-    SetIfPresent(Member(instance, "state"), "name", "instance_state", &labels);
-    SetIfPresent(instance, "supportCode", "instance_support_code", &labels);
-    const std::vector<std::string> ipv6 = Texts(Array(instance, "ipv6Addresses"));
-    if (!ipv6.empty()) labels["__meta_lightsail_ipv6_addresses"] = WrapList(ipv6, ",");
+    SetIfText(instance, "privateIpAddress", "__meta_lightsail_private_ip", &labels);
+    SetIfText(instance, "publicIpAddress", "__meta_lightsail_public_ip", &labels);
+    SetIfText(Member(instance, "location"), "availabilityZone",
+              "__meta_lightsail_availability_zone", &labels);
+    SetIfText(instance, "blueprintId", "__meta_lightsail_blueprint_id", &labels);
+    SetIfText(instance, "bundleId", "__meta_lightsail_bundle_id", &labels);
+    SetIfText(instance, "name", "__meta_lightsail_instance_name", &labels);
+    SetIfText(Member(instance, "state"), "name", "__meta_lightsail_instance_state", &labels);
+    SetIfText(instance, "supportCode", "__meta_lightsail_instance_support_code", &labels);
+    SetList("__meta_lightsail_ipv6_addresses", Texts(Array(instance, "ipv6Addresses")), ",",
+            &labels);
     for (const json::value& tag : Array(instance, "tags")) {
       if (!Member(tag, "key").is_string() || !Member(tag, "value").is_string()) continue;
       labels["__meta_lightsail_tag_" + SanitizeLabelName(Text(tag, "key"))] = Text(tag, "value");

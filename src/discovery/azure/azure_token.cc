@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "util/environment.h"
 #include "util/strings.h"
 #include "util/time.h"
 
@@ -13,11 +14,6 @@ constexpr int kAttemptsMax = 4;
 constexpr int64_t kFirstPauseNanos = 800'000'000;
 constexpr int64_t kPauseNanosMax = 60 * kNanosPerSecond;
 constexpr int64_t kTokenMarginSeconds = 300;
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 bool IsWorthRetrying(const Result<FetchResponse>& answer) {
   if (!answer.ok()) return answer.status().code() != ErrorCode::kLimitExceeded;
@@ -97,14 +93,14 @@ Result<FetchRequest> AzureToken::Request(const AzureCloud& cloud) const {
 }
 
 Result<FetchRequest> AzureToken::FromDefaultChain(const AzureCloud& cloud) const {
-  const std::string chosen = ToLower(Environment("AZURE_TOKEN_CREDENTIALS"));
+  const std::string chosen = ToLower(EnvironmentVariable("AZURE_TOKEN_CREDENTIALS"));
   const auto may = [&](std::string_view name) {
     return chosen.empty() || chosen == "prod" || chosen == name;
   };
-  const std::string client = Environment("AZURE_CLIENT_ID");
+  const std::string client = EnvironmentVariable("AZURE_CLIENT_ID");
   if (may("environmentcredential")) {
-    const std::string tenant = Environment("AZURE_TENANT_ID");
-    const std::string secret = Environment("AZURE_CLIENT_SECRET");
+    const std::string tenant = EnvironmentVariable("AZURE_TENANT_ID");
+    const std::string secret = EnvironmentVariable("AZURE_CLIENT_SECRET");
     if (!tenant.empty() && !client.empty() && !secret.empty()) {
       return WithSecret(cloud, tenant, client, secret);
     }
@@ -117,7 +113,7 @@ Result<FetchRequest> AzureToken::FromDefaultChain(const AzureCloud& cloud) const
   return MakeError(ErrorCode::kUnsupported,
                    "DefaultAzureCredential: nothing that AZURE_TOKEN_CREDENTIALS={} allows is set "
                    "up; credentials of command line tools are not supported yet",
-                   GoQuote(Environment("AZURE_TOKEN_CREDENTIALS")));
+                   GoQuote(EnvironmentVariable("AZURE_TOKEN_CREDENTIALS")));
 }
 
 FetchRequest AzureToken::WithSecret(const AzureCloud& cloud, const std::string& tenant,
@@ -135,11 +131,11 @@ Result<FetchRequest> AzureToken::FromWorkloadIdentity(const AzureCloud& cloud,
                      "no {} specified. Check pod configuration or set {} in the options", what,
                      option);
   };
-  const std::string client = Environment("AZURE_CLIENT_ID");
+  const std::string client = EnvironmentVariable("AZURE_CLIENT_ID");
   if (client.empty()) return missing("client ID", "ClientID");
-  const std::string path = Environment("AZURE_FEDERATED_TOKEN_FILE");
+  const std::string path = EnvironmentVariable("AZURE_FEDERATED_TOKEN_FILE");
   if (path.empty()) return missing("token file", "TokenFilePath");
-  const std::string own_tenant = tenant.empty() ? Environment("AZURE_TENANT_ID") : tenant;
+  const std::string own_tenant = tenant.empty() ? EnvironmentVariable("AZURE_TENANT_ID") : tenant;
   if (own_tenant.empty()) return missing("tenant ID", "TenantID");
   // Read anew every time: the file changes.
   NARTHEX_TRY(std::string assertion, api_.environment().files->ReadAll(path));
@@ -155,20 +151,21 @@ Result<FetchRequest> AzureToken::FromManagedIdentity(const AzureCloud& cloud,
   net::FormValues query;
   query.Add("resource", cloud.audience);
   if (!client.empty()) query.Add("client_id", client);
-  const std::string endpoint = Environment("IDENTITY_ENDPOINT");
-  const std::string header = Environment("IDENTITY_HEADER");
-  if (!endpoint.empty() && !header.empty() && Environment("IDENTITY_SERVER_THUMBPRINT").empty()) {
+  const std::string endpoint = EnvironmentVariable("IDENTITY_ENDPOINT");
+  const std::string header = EnvironmentVariable("IDENTITY_HEADER");
+  if (!endpoint.empty() && !header.empty() &&
+      EnvironmentVariable("IDENTITY_SERVER_THUMBPRINT").empty()) {
     query.Add("api-version", "2019-08-01");
     FetchRequest request = api_.Get(endpoint + "?" + query.Encode());
     request.headers.emplace_back("X-IDENTITY-HEADER", header);
     return request;
   }
-  if (!endpoint.empty() || !Environment("MSI_ENDPOINT").empty()) {
+  if (!endpoint.empty() || !EnvironmentVariable("MSI_ENDPOINT").empty()) {
     return MakeError(ErrorCode::kUnsupported,
                      "managed identities of Service Fabric, Azure Arc, Cloud Shell and Machine "
                      "Learning are not supported yet");
   }
-  std::string host = Environment("AZURE_POD_IDENTITY_AUTHORITY_HOST");
+  std::string host = EnvironmentVariable("AZURE_POD_IDENTITY_AUTHORITY_HOST");
   if (host.empty()) host = "http://169.254.169.254";
   query.Add("api-version", "2018-02-01");
   FetchRequest request = api_.Get(host + "/metadata/identity/oauth2/token?" + query.Encode());

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 
 #include "config/sd_mechanisms.h"
 #include "discovery/http/api_client.h"
-#include "discovery/json_reader.h"
+#include "discovery/json_labels.h"
 #include "discovery/ticker.h"
 #include "net/url.h"
+#include "util/environment.h"
 #include "util/log.h"
 #include "util/time.h"
 
@@ -49,12 +49,6 @@ std::string AggregatedStatus(const json::array& checks) {
   return warning ? "warning" : "passing";
 }
 
-void AddMeta(const json::object& meta, std::string_view prefix, TextMap* labels) {
-  for (const auto& [key, value] : meta) {
-    (*labels)[std::string(prefix) + SanitizeLabelName(key)] = std::string(AsText(value));
-  }
-}
-
 class ConsulDiscoverer : public Discoverer {
  public:
   ConsulDiscoverer(const ConsulSdConfig& config, std::string set_name,
@@ -71,9 +65,7 @@ class ConsulDiscoverer : public Discoverer {
     while (prefix.ends_with('/')) prefix.remove_suffix(1);
     if (!prefix.empty()) base_url_ += "/" + std::string(prefix);
     // The agent's own client takes the token from here too.
-    if (token_.empty()) {
-      if (const char* set = std::getenv("CONSUL_HTTP_TOKEN")) token_ = set;
-    }
+    if (token_.empty()) token_ = EnvironmentVariable("CONSUL_HTTP_TOKEN");
   }
 
   void Start(TargetGroupSink sink) override {
@@ -219,9 +211,9 @@ class ConsulDiscoverer : public Discoverer {
         {"__meta_consul_service_port", std::to_string(port)},
         {"__meta_consul_tags", WrapList(Texts(Array(service, "Tags")), config_.tag_separator)},
     };
-    AddMeta(Object(node, "Meta"), "__meta_consul_metadata_", &labels);
-    AddMeta(Object(service, "Meta"), "__meta_consul_service_metadata_", &labels);
-    AddMeta(Object(node, "TaggedAddresses"), "__meta_consul_tagged_address_", &labels);
+    AddLabels(Object(node, "Meta"), "__meta_consul_metadata_", &labels);
+    AddLabels(Object(service, "Meta"), "__meta_consul_service_metadata_", &labels);
+    AddLabels(Object(node, "TaggedAddresses"), "__meta_consul_tagged_address_", &labels);
     return ToTarget(std::move(labels));
   }
 

@@ -37,10 +37,8 @@ TargetLabels DropletTarget(const json::value& droplet, int64_t port) {
       {"__meta_digitalocean_status", Text(droplet, "status")},
       {"__meta_digitalocean_vpc", Text(droplet, "vpc_uuid")},
   };
-  const std::vector<std::string> features = Texts(Array(droplet, "features"));
-  if (!features.empty()) labels["__meta_digitalocean_features"] = WrapList(features, ",");
-  const std::vector<std::string> tags = Texts(Array(droplet, "tags"));
-  if (!tags.empty()) labels["__meta_digitalocean_tags"] = WrapList(tags, ",");
+  SetList("__meta_digitalocean_features", Texts(Array(droplet, "features")), ",", &labels);
+  SetList("__meta_digitalocean_tags", Texts(Array(droplet, "tags")), ",", &labels);
   return ToTarget(std::move(labels));
 }
 

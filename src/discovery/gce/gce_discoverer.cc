@@ -3,6 +3,7 @@
 #include "config/sd_mechanisms.h"
 #include "discovery/gce/google_token.h"
 #include "discovery/http/json_api.h"
+#include "discovery/json_labels.h"
 #include "net/url.h"
 
 namespace narthex {
@@ -75,15 +76,13 @@ class GceDiscoverer : public ApiDiscoverer {
       labels["__meta_gce_interface_ipv4_" + SanitizeLabelName(Text(card, "name"))] =
           Text(card, "networkIP");
     }
-    const std::vector<std::string> tags = Texts(Array(Member(instance, "tags"), "items"));
-    if (!tags.empty()) labels["__meta_gce_tags"] = WrapList(tags, config_.tag_separator);
+    SetList("__meta_gce_tags", Texts(Array(Member(instance, "tags"), "items")),
+            config_.tag_separator, &labels);
     for (const json::value& item : Array(Member(instance, "metadata"), "items")) {
       if (!Member(item, "value").is_string()) continue;
       labels["__meta_gce_metadata_" + SanitizeLabelName(Text(item, "key"))] = Text(item, "value");
     }
-    for (const auto& [key, value] : Object(instance, "labels")) {
-      labels["__meta_gce_label_" + SanitizeLabelName(key)] = std::string(AsText(value));
-    }
+    AddLabels(Object(instance, "labels"), "__meta_gce_label_", &labels);
     if (const json::array& ways = Array(first, "accessConfigs");
         !ways.empty() && Text(ways[0], "type") == "ONE_TO_ONE_NAT") {
       labels["__meta_gce_public_ip"] = Text(ways[0], "natIP");

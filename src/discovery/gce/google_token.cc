@@ -1,10 +1,9 @@
 #include "discovery/gce/google_token.h"
 
-#include <cstdlib>
-
-#include "discovery/json_reader.h"
 #include "net/crypto.h"
 #include "net/url.h"
+#include "util/environment.h"
+#include "util/json_reader.h"
 #include "util/strings.h"
 #include "util/time.h"
 
@@ -18,11 +17,6 @@ constexpr int64_t kTokenSeconds = 3600;
 // A token that ends sooner is not used any more: requests take their time.
 constexpr int64_t kMarginSeconds = 225;
 
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 // The signed statement of a service account that it is who it is.
 Result<std::string> Assertion(const json::object& account, const std::string& audience) {
   const int64_t now = Clock::System().NowNanos() / kNanosPerSecond;
@@ -33,21 +27,19 @@ Result<std::string> Assertion(const json::object& account, const std::string& au
                             {"aud", audience},
                             {"iat", now},
                             {"exp", now + kTokenSeconds}};
-  std::string text = net::Base64UrlEncode(json::serialize(header)) + "." +
-                     net::Base64UrlEncode(json::serialize(claims));
-  NARTHEX_TRY(const std::string signature,
-              net::RsaSign(Text(account, "private_key"), "SHA256", text));
-  return text + "." + net::Base64UrlEncode(signature);
+  return net::SignJwt(json::serialize(header), json::serialize(claims),
+                      Text(account, "private_key"), "SHA256");
 }
 
 }  // namespace
 
+GoogleToken::GoogleToken(const ApiClient& api) : api_(api), token_(api, kMarginSeconds) {}
+
 Async<Result<std::string>> GoogleToken::Get() {
-  if (!token_.empty() && api_.environment().loop->NowNanos() < good_until_nanos_) {
-    co_return token_;
-  }
+  if (std::optional<std::string> kept = token_.Kept()) co_return *std::move(kept);
   FileSystem& files = *api_.environment().files;
-  if (const std::string path = Environment("GOOGLE_APPLICATION_CREDENTIALS"); !path.empty()) {
+  if (const std::string path = EnvironmentVariable("GOOGLE_APPLICATION_CREDENTIALS");
+      !path.empty()) {
     Result<std::string> text = files.ReadAll(path);
     if (!text.ok()) {
       co_return text.status().WithPrefix(
@@ -57,11 +49,11 @@ Async<Result<std::string>> GoogleToken::Get() {
     co_return co_await FromFile(*std::move(text), path);
   }
   const std::string known =
-      JoinPath(Environment("HOME"), ".config/gcloud/application_default_credentials.json");
+      JoinPath(EnvironmentVariable("HOME"), ".config/gcloud/application_default_credentials.json");
   if (Result<std::string> text = files.ReadAll(known); text.ok()) {
     co_return co_await FromFile(*std::move(text), known);
   }
-  std::string host = Environment("GCE_METADATA_HOST");
+  std::string host = EnvironmentVariable("GCE_METADATA_HOST");
   if (host.empty()) host = "169.254.169.254";
   FetchRequest request =
       api_.Get(fmt::format("http://{}/computeMetadata/v1/instance/service-accounts/default/"
@@ -106,15 +98,8 @@ Async<Result<std::string>> GoogleToken::Fetch(FetchRequest request) {
     co_return MakeError(ErrorCode::kUnavailable, "oauth2: cannot fetch token: {}\nResponse: {}",
                         answer.status, answer.body.substr(0, 512));
   }
-  NARTHEX_CO_TRY(const json::object said, ParseJsonObject(answer.body));
-  std::string token = Text(said, "access_token");
-  if (token.empty()) {
-    co_return MakeError(ErrorCode::kInvalidInput, "oauth2: server response missing access_token");
-  }
-  const int64_t seconds = std::max<int64_t>(Int(said, "expires_in") - kMarginSeconds, 0);
-  good_until_nanos_ = api_.environment().loop->NowNanos() + seconds * kNanosPerSecond;
-  token_ = token;
-  co_return token;
+  Result<std::string> token = token_.Keep(answer);
+  co_return token.ok() ? std::move(token) : token.status().WithPrefix("oauth2: ");
 }
 
 }  // namespace narthex

@@ -9,17 +9,15 @@
 // shortly before it ends. On the discovery loop.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
-#include "discovery/async.h"
-#include "discovery/http/api_client.h"
+#include "discovery/http/access_token.h"
 
 namespace narthex {
 
 class GoogleToken {
  public:
-  explicit GoogleToken(const ApiClient& api) : api_(api) {}
+  explicit GoogleToken(const ApiClient& api);
   Async<Result<std::string>> Get();
 
  private:
@@ -27,8 +25,7 @@ class GoogleToken {
   Async<Result<std::string>> Fetch(FetchRequest request);
 
   const ApiClient& api_;
-  std::string token_;
-  int64_t good_until_nanos_ = 0;  // On the loop's clock.
+  AccessToken token_;
 };
 
 }  // namespace narthex

@@ -3,18 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "net/crypto.h"
+#include "util/json_reader.h"
 #include "util/time.h"
 
 namespace narthex {
-
-Result<std::string> SignJwt(const json::object& header, const json::object& claims,
-                            std::string_view private_key_pem, std::string_view hash) {
-  const std::string text = net::Base64UrlEncode(json::serialize(header)) + "." +
-                           net::Base64UrlEncode(json::serialize(claims));
-  NARTHEX_TRY(const std::string signature, net::RsaSign(private_key_pem, hash, text));
-  return text + "." + net::Base64UrlEncode(signature);
-}
 
 std::optional<std::string> AccessToken::Kept() const {
   if (token_.empty() || api_.environment().loop->NowNanos() >= good_until_nanos_) {
@@ -38,7 +30,7 @@ Result<std::string> AccessToken::Keep(const FetchResponse& answer) {
   NARTHEX_TRY(const json::object said, ParseJsonObject(answer.body));
   std::string token = Text(said, "access_token");
   if (token.empty()) {
-    return MakeError(ErrorCode::kInvalidInput, "the answer has no access_token");
+    return MakeError(ErrorCode::kInvalidInput, "server response missing access_token");
   }
   // Some write numbers as text, and some the time of the end instead.
   const auto number = [&](std::string_view name) {

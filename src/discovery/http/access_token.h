@@ -1,21 +1,14 @@
 // OAuth2 access tokens for APIs whose clouds hand them out: asked for, read, and kept until shortly
-// before they end. On the discovery loop. For .cc files: it shows Boost.JSON.
+// before they end. On the discovery loop.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "discovery/http/api_client.h"
-#include "discovery/json_reader.h"
 
 namespace narthex {
-
-// A signed JSON web token: base64url(header) "." base64url(claims) "." base64url(signature).
-// `hash`: SHA256 for RS256, SHA512 for RS512.
-Result<std::string> SignJwt(const json::object& header, const json::object& claims,
-                            std::string_view private_key_pem, std::string_view hash);
 
 class AccessToken {
  public:

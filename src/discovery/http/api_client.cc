@@ -1,5 +1,7 @@
 #include "discovery/http/api_client.h"
 
+#include "util/strings.h"
+
 namespace narthex {
 
 // ---- FetchAwaiter -------------------------------------------------------------------------------
@@ -119,6 +121,12 @@ std::optional<std::string> LineStream::TakeLine() {
 
 // ---- ApiClient ----------------------------------------------------------------------------------
 
+HttpClientConfig ClientWithTls(const TlsConfig& tls) {
+  HttpClientConfig client;
+  client.tls_config = tls;
+  return client;
+}
+
 ApiClient::ApiClient(DiscoveryEnvironment& environment, const HttpClientConfig& config,
                      int64_t timeout_nanos)
     : environment_(environment),
@@ -149,6 +157,14 @@ Async<Result<std::string>> ApiClient::SendForBody(FetchRequest request) const {
 
 Async<Result<std::string>> ApiClient::GetBody(std::string url) const {
   return SendForBody(Get(std::move(url)));
+}
+
+Result<std::string> ApiClient::ReadTokenFile(const std::string& path) const {
+  const Result<std::string> text = environment_.files->ReadAll(path);
+  if (!text.ok()) {
+    return text.status().WithPrefix(fmt::format("unable to read auth token file {}: ", path));
+  }
+  return std::string(TrimSpace(*text));
 }
 
 void ApiDiscoverer::Refresh(Done done) {

@@ -86,6 +86,9 @@ class LineStream {
   std::coroutine_handle<> waiting_;
 };
 
+// The client of an entry that has no options for it but those of TLS.
+HttpClientConfig ClientWithTls(const TlsConfig& tls);
+
 class ApiClient {
  public:
   // `environment.http` is not null.
@@ -104,9 +107,13 @@ class ApiClient {
     return {*environment_.loop, *environment_.http, std::move(request)};
   }
   // The body of an answer with status 200; any other status is an error
-  // `non 2xx status '404' response during <what>`-like text made by `describe`.
+  // `server returned HTTP status 404 Not Found`.
   Async<Result<std::string>> GetBody(std::string url) const;
   Async<Result<std::string>> SendForBody(FetchRequest request) const;
+
+  // A token that stands in a file, without the space around it. Errors: `unable to read auth token
+  // file <path>: …`.
+  Result<std::string> ReadTokenFile(const std::string& path) const;
 
   DiscoveryEnvironment& environment() const { return environment_; }
   int64_t timeout_nanos() const { return timeout_nanos_; }
@@ -142,17 +149,28 @@ class ApiDiscoverer : public RefreshDiscoverer {
   Async<Groups> running_;
 };
 
-// A factory for mechanisms that need HTTP: `D(config, set_name, environment)`.
-template <typename D, typename Config>
-void RegisterApiMechanism(DiscoveryRegistry& registry, std::string mechanism) {
+// A factory for mechanisms that need HTTP: `make(config, set_name, environment)`, where there is a
+// client.
+template <typename Config, typename Make>
+void RegisterApiMechanism(DiscoveryRegistry& registry, std::string mechanism, Make make) {
   registry.Register(
       std::move(mechanism),
-      [](const SdConfig& config, const std::string& set_name,
-         DiscoveryEnvironment& environment) -> Result<std::unique_ptr<Discoverer>> {
+      [make](const SdConfig& config, const std::string& set_name,
+             DiscoveryEnvironment& environment) -> Result<std::unique_ptr<Discoverer>> {
         if (environment.http == nullptr) {
           return MakeError(ErrorCode::kUnsupported, "there is no HTTP client");
         }
-        return std::unique_ptr<Discoverer>(new D(*config.As<Config>(), set_name, environment));
+        return make(*config.As<Config>(), set_name, environment);
+      });
+}
+
+// Likewise, of `D(config, set_name, environment)`.
+template <typename D, typename Config>
+void RegisterApiMechanism(DiscoveryRegistry& registry, std::string mechanism) {
+  RegisterApiMechanism<Config>(
+      registry, std::move(mechanism),
+      [](const Config& config, const std::string& set_name, DiscoveryEnvironment& environment) {
+        return std::unique_ptr<Discoverer>(new D(config, set_name, environment));
       });
 }
 

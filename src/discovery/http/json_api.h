@@ -2,7 +2,7 @@
 #pragma once
 
 #include "discovery/http/api_client.h"
-#include "discovery/json_reader.h"
+#include "util/json_reader.h"
 
 namespace narthex {
 

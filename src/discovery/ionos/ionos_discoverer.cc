@@ -2,6 +2,7 @@
 
 #include "config/sd_mechanisms.h"
 #include "discovery/http/json_api.h"
+#include "discovery/json_labels.h"
 #include "net/url.h"
 
 namespace narthex {
@@ -9,14 +10,6 @@ namespace narthex {
 namespace {
 
 constexpr std::string_view kApi = "https://api.ionos.com";
-
-// Sets the label when the API gave the member at all.
-void SetIfPresent(const json::value& object, std::string_view member, std::string label,
-                  TextMap* labels) {
-  if (const json::value& value = Member(object, member); value.is_string()) {
-    (*labels)[std::move(label)] = std::string(AsText(value));
-  }
-}
 
 // Later network cards come first, each with its addresses in order.
 void Prepend(const std::vector<std::string>& first, std::vector<std::string>* list) {
@@ -43,20 +36,19 @@ TargetLabels ServerTarget(const json::value& server, const json::value& list, in
     labels["__meta_ionos_server_nic_ip_" + SanitizeLabelName(name)] = WrapList(own, ",");
   }
   const json::value& properties = Member(server, "properties");
-  SetIfPresent(properties, "availabilityZone", "__meta_ionos_server_availability_zone", &labels);
-  SetIfPresent(properties, "cpuFamily", "__meta_ionos_server_cpu_family", &labels);
-  SetIfPresent(properties, "name", "__meta_ionos_server_name", &labels);
-  SetIfPresent(properties, "vmState", "__meta_ionos_server_state", &labels);
-  SetIfPresent(properties, "type", "__meta_ionos_server_type", &labels);
-  SetIfPresent(Member(properties, "bootCdrom"), "id", "__meta_ionos_server_boot_cdrom_id", &labels);
-  SetIfPresent(Member(properties, "bootVolume"), "id", "__meta_ionos_server_boot_volume_id",
-               &labels);
-  SetIfPresent(list, "id", "__meta_ionos_server_servers_id", &labels);
-  SetIfPresent(server, "id", "__meta_ionos_server_id", &labels);
-  SetIfPresent(Member(server, "metadata"), "state", "__meta_ionos_server_lifecycle", &labels);
+  SetIfText(properties, "availabilityZone", "__meta_ionos_server_availability_zone", &labels);
+  SetIfText(properties, "cpuFamily", "__meta_ionos_server_cpu_family", &labels);
+  SetIfText(properties, "name", "__meta_ionos_server_name", &labels);
+  SetIfText(properties, "vmState", "__meta_ionos_server_state", &labels);
+  SetIfText(properties, "type", "__meta_ionos_server_type", &labels);
+  SetIfText(Member(properties, "bootCdrom"), "id", "__meta_ionos_server_boot_cdrom_id", &labels);
+  SetIfText(Member(properties, "bootVolume"), "id", "__meta_ionos_server_boot_volume_id", &labels);
+  SetIfText(list, "id", "__meta_ionos_server_servers_id", &labels);
+  SetIfText(server, "id", "__meta_ionos_server_id", &labels);
+  SetIfText(Member(server, "metadata"), "state", "__meta_ionos_server_lifecycle", &labels);
   if (const json::array& volumes = Array(Member(entities, "volumes"), "items"); !volumes.empty()) {
-    SetIfPresent(Member(volumes[0], "properties"), "image", "__meta_ionos_server_boot_image_id",
-                 &labels);
+    SetIfText(Member(volumes[0], "properties"), "image", "__meta_ionos_server_boot_image_id",
+              &labels);
   }
   return ToTarget(std::move(labels));
 }

@@ -2,10 +2,9 @@
 
 #include <absl/strings/escaping.h>
 
-#include <cstdlib>
-
 #include "config/yaml_node.h"
 #include "discovery/target_group.h"
+#include "util/environment.h"
 #include "util/strings.h"
 
 namespace narthex::kubernetes {
@@ -16,11 +15,6 @@ constexpr std::string_view kAccountFolder = "/var/run/secrets/kubernetes.io/serv
 
 Status Invalid(std::string text) {
   return Status(ErrorCode::kInvalidInput, std::move(text));
-}
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
 }
 
 std::string WithoutSlash(std::string url) {
@@ -114,8 +108,8 @@ Status ReadUser(const YamlNode* user, const std::string& folder, Credentials* ou
 }
 
 Result<Credentials> InCluster(bool own_namespace, FileSystem& files) {
-  const std::string host = Environment("KUBERNETES_SERVICE_HOST");
-  const std::string port = Environment("KUBERNETES_SERVICE_PORT");
+  const std::string host = EnvironmentVariable("KUBERNETES_SERVICE_HOST");
+  const std::string port = EnvironmentVariable("KUBERNETES_SERVICE_PORT");
   if (host.empty() || port.empty()) {
     return Invalid(
         "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and "

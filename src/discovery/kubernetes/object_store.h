@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "discovery/json_reader.h"
+#include "util/json_reader.h"
 
 namespace narthex::kubernetes {
 

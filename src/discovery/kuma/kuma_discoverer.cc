@@ -4,7 +4,7 @@
 
 #include "config/sd_mechanisms.h"
 #include "discovery/http/api_client.h"
-#include "discovery/json_reader.h"
+#include "discovery/json_labels.h"
 #include "discovery/ticker.h"
 #include "net/url.h"
 #include "util/log.h"
@@ -30,21 +30,15 @@ std::string TextOf(const json::value& object, std::string_view name, std::string
   return std::string(AsText(value.is_null() ? Member(object, camel) : value));
 }
 
-void AddUserLabels(const json::object& labels, TextMap* out) {
-  for (const auto& [key, value] : labels) {
-    (*out)["__meta_kuma_label_" + SanitizeLabelName(key)] = std::string(AsText(value));
-  }
-}
-
 // What an assignment says of all its targets wins over what a target says of itself.
 void AddAssignment(const json::value& assignment, std::vector<TargetLabels>* targets) {
   TextMap common;
-  AddUserLabels(Object(assignment, "labels"), &common);
+  AddLabels(Object(assignment, "labels"), "__meta_kuma_label_", &common);
   common["__meta_kuma_mesh"] = Text(assignment, "mesh");
   common["__meta_kuma_service"] = Text(assignment, "service");
   for (const json::value& target : Array(assignment, "targets")) {
     TextMap labels;
-    AddUserLabels(Object(target, "labels"), &labels);
+    AddLabels(Object(target, "labels"), "__meta_kuma_label_", &labels);
     for (const auto& [name, value] : common) labels[name] = value;
     const std::string name = Text(target, "name");
     labels["__meta_kuma_dataplane"] = name;

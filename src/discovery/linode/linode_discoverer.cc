@@ -110,12 +110,9 @@ TargetLabels InstanceTarget(const json::value& instance, const Lists& lists,
       {"__meta_linode_status", Text(instance, "status")},
       {"__meta_linode_type", Text(instance, "type")},
   };
-  const auto add_list = [&](std::string name, const std::vector<std::string>& list) {
-    if (!list.empty()) labels[std::move(name)] = WrapList(list, config.tag_separator);
-  };
-  add_list("__meta_linode_tags", Texts(Array(instance, "tags")));
-  add_list("__meta_linode_extra_ips", extra_ips);
-  add_list("__meta_linode_ipv6_ranges", ipv6_ranges);
+  SetList("__meta_linode_tags", Texts(Array(instance, "tags")), config.tag_separator, &labels);
+  SetList("__meta_linode_extra_ips", extra_ips, config.tag_separator, &labels);
+  SetList("__meta_linode_ipv6_ranges", ipv6_ranges, config.tag_separator, &labels);
   return ToTarget(std::move(labels));
 }
 

@@ -5,6 +5,7 @@
 
 #include "config/sd_mechanisms.h"
 #include "discovery/http/json_api.h"
+#include "discovery/json_labels.h"
 #include "util/strings.h"
 
 namespace narthex {
@@ -54,10 +55,7 @@ TargetGroup AppGroup(const json::value& app) {
   group.labels = {
       {"__meta_marathon_app", group.source},
       {"__meta_marathon_image", Text(Member(Member(app, "container"), "docker"), "image")}};
-  for (const auto& [key, value] : Object(app, "labels")) {
-    group.labels["__meta_marathon_app_label_" + SanitizeLabelName(key)] =
-        std::string(AsText(value));
-  }
+  AddLabels(Object(app, "labels"), "__meta_marathon_app_label_", &group.labels);
   const json::array& networks = Array(app, "networks");
   const bool container_network = !networks.empty() && Text(networks[0], "mode") == "container";
   AppPorts app_ports = PortsOf(app, container_network);
@@ -77,12 +75,7 @@ TargetGroup AppGroup(const json::value& app) {
       TextMap labels = {{std::string(kAddressLabel), JoinHostPort(host, port)},
                         {"__meta_marathon_task", Text(task, "id")},
                         {"__meta_marathon_port_index", std::to_string(i)}};
-      if (known.labels != nullptr) {
-        for (const auto& [key, value] : *known.labels) {
-          labels[std::string(app_ports.label_prefix) + SanitizeLabelName(key)] =
-              std::string(AsText(value));
-        }
-      }
+      if (known.labels != nullptr) AddLabels(*known.labels, app_ports.label_prefix, &labels);
       group.targets.push_back(ToTarget(std::move(labels)));
     }
   }
@@ -105,12 +98,7 @@ class MarathonDiscoverer : public ApiDiscoverer {
     FetchRequest request = api().Get(url);
     std::string token = config_.auth_token.value;
     if (!config_.auth_token_file.empty()) {
-      const Result<std::string> read = environment().files->ReadAll(config_.auth_token_file);
-      if (!read.ok()) {
-        co_return read.status().WithPrefix(
-            fmt::format("unable to read auth token file {}: ", config_.auth_token_file));
-      }
-      token = TrimSpace(*read);
+      NARTHEX_CO_TRY(token, api().ReadTokenFile(config_.auth_token_file));
     }
     if (!token.empty()) request.headers.emplace_back("Authorization", "token=" + token);
     NARTHEX_CO_TRY(const FetchResponse answer, co_await api().Send(std::move(request)));

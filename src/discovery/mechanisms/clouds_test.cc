@@ -5,10 +5,10 @@
 
 #include <cstdlib>
 
-#include "discovery/json_reader.h"
 #include "discovery/mechanisms/mechanisms.h"
 #include "net/crypto.h"
 #include "testing/fake_api.h"
+#include "util/json_reader.h"
 
 namespace narthex {
 namespace {

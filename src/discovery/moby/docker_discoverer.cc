@@ -1,5 +1,6 @@
 #include "discovery/moby/docker_discoverer.h"
 
+#include "discovery/json_labels.h"
 #include "discovery/moby/engine_client.h"
 
 namespace narthex {

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "discovery/json_labels.h"
 #include "net/url.h"
 #include "util/strings.h"
 
@@ -103,12 +104,6 @@ Async<Result<std::map<std::string, TextMap>>> DockerEngine::NetworkLabels(const 
     AddLabels(Object(network, "Labels"), prefix + "label_", &own);
   }
   co_return labels;
-}
-
-void AddLabels(const json::object& object, std::string_view prefix, TextMap* labels) {
-  for (const auto& [key, value] : object) {
-    (*labels)[std::string(prefix) + SanitizeLabelName(key)] = std::string(AsText(value));
-  }
 }
 
 }  // namespace narthex

@@ -35,7 +35,4 @@ class DockerEngine {
   std::string version_;  // "1.47"; empty: not known yet.
 };
 
-// Adds `prefix` + each key of an object of texts, made fit for a label name.
-void AddLabels(const json::object& object, std::string_view prefix, TextMap* labels);
-
 }  // namespace narthex

@@ -1,5 +1,6 @@
 #include "discovery/moby/swarm_discoverer.h"
 
+#include "discovery/json_labels.h"
 #include "discovery/moby/engine_client.h"
 #include "util/strings.h"
 

@@ -2,8 +2,8 @@
 
 #include "config/sd_mechanisms.h"
 #include "discovery/http/api_client.h"
-#include "discovery/json_reader.h"
 #include "net/url.h"
+#include "util/json_reader.h"
 
 namespace narthex {
 
@@ -21,8 +21,7 @@ TargetLabels MakeTarget(const json::value& instance, const std::string& tag_sepa
                     {"__meta_nomad_service_address", address},
                     {"__meta_nomad_service_id", Text(instance, "ID")},
                     {"__meta_nomad_service_port", port}};
-  const std::vector<std::string> tags = Texts(Array(instance, "Tags"));
-  if (!tags.empty()) labels["__meta_nomad_tags"] = WrapList(tags, tag_separator);
+  SetList("__meta_nomad_tags", Texts(Array(instance, "Tags")), tag_separator, &labels);
   return ToTarget(std::move(labels));
 }
 

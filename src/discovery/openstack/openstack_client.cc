@@ -1,8 +1,7 @@
 #include "discovery/openstack/openstack_client.h"
 
-#include <cstdlib>
-
 #include "net/url.h"
+#include "util/environment.h"
 #include "util/strings.h"
 
 namespace narthex {
@@ -12,27 +11,27 @@ namespace {
 constexpr int kPagesMax = 10'000;
 
 // The first of these variables that is set, or "".
-std::string Environment(std::initializer_list<const char*> names) {
+std::string FirstOf(std::initializer_list<const char*> names) {
   for (const char* name : names) {
-    if (const char* value = std::getenv(name); value != nullptr && *value != 0) return value;
+    if (std::string value = EnvironmentVariable(name); !value.empty()) return value;
   }
   return "";
 }
 
 // As the command-line tools of OpenStack read their environment.
 void FillFromEnvironment(OpenstackSdConfig* config) {
-  config->identity_endpoint = Environment({"OS_AUTH_URL"});
-  config->username = Environment({"OS_USERNAME"});
-  config->userid = Environment({"OS_USERID", "OS_USER_ID"});
-  config->password.value = Environment({"OS_PASSWORD"});
-  config->project_id = Environment({"OS_PROJECT_ID", "OS_TENANT_ID"});
-  config->project_name = Environment({"OS_PROJECT_NAME", "OS_TENANT_NAME"});
-  config->domain_id = Environment({"OS_DOMAIN_ID", "OS_USER_DOMAIN_ID", "OS_PROJECT_DOMAIN_ID"});
+  config->identity_endpoint = FirstOf({"OS_AUTH_URL"});
+  config->username = FirstOf({"OS_USERNAME"});
+  config->userid = FirstOf({"OS_USERID", "OS_USER_ID"});
+  config->password.value = FirstOf({"OS_PASSWORD"});
+  config->project_id = FirstOf({"OS_PROJECT_ID", "OS_TENANT_ID"});
+  config->project_name = FirstOf({"OS_PROJECT_NAME", "OS_TENANT_NAME"});
+  config->domain_id = FirstOf({"OS_DOMAIN_ID", "OS_USER_DOMAIN_ID", "OS_PROJECT_DOMAIN_ID"});
   config->domain_name =
-      Environment({"OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME"});
-  config->application_credential_id = Environment({"OS_APPLICATION_CREDENTIAL_ID"});
-  config->application_credential_name = Environment({"OS_APPLICATION_CREDENTIAL_NAME"});
-  config->application_credential_secret.value = Environment({"OS_APPLICATION_CREDENTIAL_SECRET"});
+      FirstOf({"OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME"});
+  config->application_credential_id = FirstOf({"OS_APPLICATION_CREDENTIAL_ID"});
+  config->application_credential_name = FirstOf({"OS_APPLICATION_CREDENTIAL_NAME"});
+  config->application_credential_secret.value = FirstOf({"OS_APPLICATION_CREDENTIAL_SECRET"});
 }
 
 std::string WithSlash(std::string url) {

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "discovery/json_labels.h"
 #include "discovery/openstack/openstack_client.h"
 #include "util/log.h"
 #include "util/strings.h"
@@ -10,18 +11,12 @@ namespace narthex {
 
 namespace {
 
-HttpClientConfig ClientOf(const OpenstackSdConfig& config) {
-  HttpClientConfig client;
-  client.tls_config = config.tls_config;
-  return client;
-}
-
 class OpenstackDiscoverer : public ApiDiscoverer {
  public:
   OpenstackDiscoverer(const OpenstackSdConfig& config, std::string set_name,
                       DiscoveryEnvironment& environment)
       : ApiDiscoverer("openstack", std::move(set_name), config.refresh_interval.nanos, environment,
-                      ClientOf(config)),
+                      ClientWithTls(config.tls_config)),
         config_(config),
         cloud_(api(), config) {}
 
@@ -122,12 +117,8 @@ class OpenstackDiscoverer : public ApiDiscoverer {
     const json::value& shown = name.is_string() ? name : Member(flavor, "id");
     if (!shown.is_string()) return;
     common["__meta_openstack_instance_flavor"] = std::string(AsText(shown));
-    if (const json::value& image = Member(Member(server, "image"), "id"); image.is_string()) {
-      common["__meta_openstack_instance_image"] = std::string(AsText(image));
-    }
-    for (const auto& [key, value] : Object(server, "metadata")) {
-      common["__meta_openstack_tag_" + SanitizeLabelName(key)] = std::string(AsText(value));
-    }
+    SetIfText(Member(server, "image"), "id", "__meta_openstack_instance_image", &common);
+    AddLabels(Object(server, "metadata"), "__meta_openstack_tag_", &common);
     for (const auto& [pool, addresses] : Object(server, "addresses")) {
       for (const json::value& address : AsArray(addresses)) {
         const std::string ip = Text(address, "addr");

@@ -92,8 +92,7 @@ class PuppetdbDiscoverer : public ApiDiscoverer {
         {"__meta_puppetdb_title", Text(resource, "title")},
         {"__meta_puppetdb_type", Text(resource, "type")},
     };
-    const std::vector<std::string> tags = Texts(Array(resource, "tags"));
-    if (!tags.empty()) labels["__meta_puppetdb_tags"] = WrapList(tags, ",");
+    SetList("__meta_puppetdb_tags", Texts(Array(resource, "tags")), ",", &labels);
     if (config_.include_parameters) {
       for (auto& [key, value] : ParameterLabels(Object(resource, "parameters"))) {
         labels["__meta_puppetdb_parameter_" + key] = value;

@@ -42,11 +42,6 @@ Status RefusalOf(const FetchResponse& answer) {
   return Status(ErrorCode::kUnavailable, text);
 }
 
-void AddTags(const json::value& server, std::string label, TextMap* labels) {
-  const std::vector<std::string> tags = Texts(Array(server, "tags"));
-  if (!tags.empty()) (*labels)[std::move(label)] = WrapList(tags, ",");
-}
-
 // Servers without an address of their own are reached through a private network.
 bool HasAddress(const json::value& server) {
   return !Member(server, "private_ip").is_null() || !Member(server, "public_ip").is_null() ||
@@ -88,7 +83,7 @@ std::optional<TargetLabels> InstanceTarget(const json::value& server, const Text
   if (Result<std::string> region = RegionOf(Text(server, "zone")); region.ok()) {
     set("region", *std::move(region));
   }
-  AddTags(server, prefix + "tags", &labels);
+  SetList(prefix + "tags", Texts(Array(server, "tags")), ",", &labels);
 
   std::vector<std::string> ipv4;
   std::vector<std::string> ipv6;
@@ -97,8 +92,8 @@ std::optional<TargetLabels> InstanceTarget(const json::value& server, const Text
     if (family == "inet") ipv4.push_back(Text(ip, "address"));
     if (family == "inet6") ipv6.push_back(Text(ip, "address"));
   }
-  if (!ipv6.empty()) set("public_ipv6_addresses", WrapList(ipv6, ","));
-  if (!ipv4.empty()) set("public_ipv4_addresses", WrapList(ipv4, ","));
+  SetList(prefix + "public_ipv6_addresses", ipv6, ",", &labels);
+  SetList(prefix + "public_ipv4_addresses", ipv4, ",", &labels);
 
   // The later ones win.
   std::string address;
@@ -231,7 +226,7 @@ class ScalewayDiscoverer : public ApiDiscoverer {
         labels[prefix + "os_name"] = Text(*found->second, "name");
         labels[prefix + "os_version"] = Text(*found->second, "version");
       }
-      AddTags(server, prefix + "tags", &labels);
+      SetList(prefix + "tags", Texts(Array(server, "tags")), ",", &labels);
       const Status status = AddAddresses(server, prefix, &labels);
       if (!status.ok()) co_return status;
       groups[0].targets.push_back(ToTarget(std::move(labels)));
@@ -291,12 +286,7 @@ class ScalewayDiscoverer : public ApiDiscoverer {
   // Read anew for every request, as a file may change.
   Result<std::string> SecretKey() {
     if (config_.secret_key_file.empty()) return config_.secret_key.value;
-    const Result<std::string> text = environment().files->ReadAll(config_.secret_key_file);
-    if (!text.ok()) {
-      return text.status().WithPrefix(
-          fmt::format("unable to read auth token file {}: ", config_.secret_key_file));
-    }
-    return std::string(TrimSpace(*text));
+    return api().ReadTokenFile(config_.secret_key_file);
   }
 
   const ScalewaySdConfig config_;

@@ -1,12 +1,11 @@
 #include "discovery/stackit/stackit_discoverer.h"
 
-#include <cstdlib>
-
 #include "config/sd_mechanisms.h"
 #include "discovery/http/access_token.h"
 #include "discovery/http/json_api.h"
 #include "net/crypto.h"
 #include "net/url.h"
+#include "util/environment.h"
 #include "util/time.h"
 
 namespace narthex {
@@ -16,21 +15,6 @@ namespace {
 constexpr std::string_view kTokenUrl = "https://service-account.api.stackit.cloud/token";
 constexpr int64_t kAssertionSeconds = 3600;
 constexpr int64_t kTokenMarginSeconds = 5;
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
-// A random (version 4) UUID.
-std::string RandomUuid() {
-  std::string bytes = net::RandomBytes(16);
-  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
-  const std::string hex = net::HexEncode(bytes);
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
-                     hex.substr(16, 4), hex.substr(20));
-}
 
 class StackitDiscoverer : public ApiDiscoverer {
  public:
@@ -118,18 +102,19 @@ class StackitDiscoverer : public ApiDiscoverer {
     const json::object header{{"alg", "RS512"}, {"typ", "JWT"}, {"kid", Text(credentials, "kid")}};
     const json::object claims{{"iss", Text(credentials, "iss")},
                               {"sub", Text(credentials, "sub")},
-                              {"jti", RandomUuid()},
+                              {"jti", net::RandomUuid()},
                               {"aud", Text(credentials, "aud")},
                               {"iat", now},
                               {"exp", now + kAssertionSeconds}};
-    const Result<std::string> assertion = SignJwt(header, claims, private_key, "SHA512");
+    const Result<std::string> assertion =
+        net::SignJwt(json::serialize(header), json::serialize(claims), private_key, "SHA512");
     if (!assertion.ok()) {
       co_return assertion.status().WithPrefix("parse private key from PEM file: ");
     }
     net::FormValues form;
-    form.Add("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    form.Add("grant_type", std::string(kJwtBearerGrant));
     form.Add("assertion", *assertion);
-    std::string url = Environment("STACKIT_TOKEN_BASEURL");
+    std::string url = EnvironmentVariable("STACKIT_TOKEN_BASEURL");
     if (url.empty()) url = Text(credentials, "tokenEndpoint");
     if (url.empty()) url = kTokenUrl;
     Result<std::string> token = co_await token_.Fetch(
@@ -169,9 +154,9 @@ class StackitDiscoverer : public ApiDiscoverer {
     };
     if (!config_.private_key.value.empty()) return config_.private_key.value;
     std::string path = config_.private_key_path;
-    if (path.empty()) path = Environment("STACKIT_PRIVATE_KEY_PATH");
+    if (path.empty()) path = EnvironmentVariable("STACKIT_PRIVATE_KEY_PATH");
     if (path.empty()) {
-      std::string key = Environment("STACKIT_PRIVATE_KEY");
+      std::string key = EnvironmentVariable("STACKIT_PRIVATE_KEY");
       if (!key.empty()) return key;
       const Result<std::string> text = environment().files->ReadAll(CredentialsPath());
       if (!text.ok()) {
@@ -198,8 +183,8 @@ class StackitDiscoverer : public ApiDiscoverer {
 
   std::string CredentialsPath() const {
     if (!config_.credentials_file_path.empty()) return config_.credentials_file_path;
-    const std::string path = Environment("STACKIT_CREDENTIALS_PATH");
-    return path.empty() ? JoinPath(Environment("HOME"), ".stackit/credentials.json") : path;
+    const std::string path = EnvironmentVariable("STACKIT_CREDENTIALS_PATH");
+    return path.empty() ? JoinPath(EnvironmentVariable("HOME"), ".stackit/credentials.json") : path;
   }
 
   Result<std::string> ReadKey(const std::string& path) {

@@ -9,18 +9,12 @@ namespace narthex {
 
 namespace {
 
-HttpClientConfig ClientOf(const TritonSdConfig& config) {
-  HttpClientConfig client;
-  client.tls_config = config.tls_config;
-  return client;
-}
-
 class TritonDiscoverer : public ApiDiscoverer {
  public:
   TritonDiscoverer(const TritonSdConfig& config, std::string set_name,
                    DiscoveryEnvironment& environment)
       : ApiDiscoverer("triton", std::move(set_name), config.refresh_interval.nanos, environment,
-                      ClientOf(config)),
+                      ClientWithTls(config.tls_config)),
         config_(config),
         url_(fmt::format("https://{}:{}/v{}/{}", config.endpoint, config.port, config.version,
                          config.role == "cn" ? "gz/discover" : "discover")) {
@@ -57,8 +51,7 @@ class TritonDiscoverer : public ApiDiscoverer {
                       {"__meta_triton_machine_brand", Text(container, "vm_brand")},
                       {"__meta_triton_machine_image", Text(container, "vm_image_uuid")},
                       {"__meta_triton_server_id", Text(container, "server_uuid")}};
-    const std::vector<std::string> names = Texts(Array(container, "groups"));
-    if (!names.empty()) labels["__meta_triton_groups"] = WrapList(names, ",");
+    SetList("__meta_triton_groups", Texts(Array(container, "groups")), ",", &labels);
     return ToTarget(std::move(labels));
   }
 

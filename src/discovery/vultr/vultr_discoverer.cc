@@ -31,10 +31,8 @@ TargetLabels InstanceTarget(const json::value& instance, int64_t port) {
       {"__meta_vultr_instance_server_status", Text(instance, "server_status")},
       {"__meta_vultr_instance_vcpu_count", number("vcpu_count")},
   };
-  const std::vector<std::string> features = Texts(Array(instance, "features"));
-  if (!features.empty()) labels["__meta_vultr_instance_features"] = WrapList(features, ",");
-  const std::vector<std::string> tags = Texts(Array(instance, "tags"));
-  if (!tags.empty()) labels["__meta_vultr_instance_tags"] = WrapList(tags, ",");
+  SetList("__meta_vultr_instance_features", Texts(Array(instance, "features")), ",", &labels);
+  SetList("__meta_vultr_instance_tags", Texts(Array(instance, "tags")), ",", &labels);
   return ToTarget(std::move(labels));
 }
 

@@ -1,8 +1,8 @@
 #include "discovery/zookeeper/zookeeper_discoverer.h"
 
 #include "config/sd_mechanisms.h"
-#include "discovery/json_reader.h"
 #include "discovery/zookeeper/tree_watcher.h"
+#include "util/json_reader.h"
 #include "util/log.h"
 #include "util/time.h"
 

@@ -29,28 +29,40 @@ struct Cancellation {
   Status Check(std::string_view where) const;
 };
 
-// Asks now and then within a loop over columns of `steps` values; `cost` is that of one value,
-// where 1 is a nanosecond or some.
-class CancelTicker {
+// Asks now and then within a loop, by the work that was done: 1 is a nanosecond or some.
+class CancelMeter {
  public:
-  CancelTicker(const Cancellation& cancellation, size_t steps, size_t cost = 1)
-      : cancellation_(cancellation), weight_(kColumnCost + steps * cost) {}
+  // Null: nothing cancels.
+  explicit CancelMeter(const Cancellation* cancellation) : cancellation_(cancellation) {}
 
-  // After, or before, each column.
-  Status Tick() {
-    spent_ += weight_;
-    if (spent_ < kBudget) return {};
+  Status Spend(size_t work) {
+    spent_ += work;
+    if (spent_ < kBudget || cancellation_ == nullptr) return {};
     spent_ = 0;
-    return cancellation_.Check("expression evaluation");
+    return cancellation_->Check("expression evaluation");
   }
 
  private:
-  static constexpr size_t kColumnCost = 64;      // Labels are copied or hashed.
   static constexpr size_t kBudget = 128 * 1024;  // Far below the time to end in.
 
-  const Cancellation& cancellation_;
-  size_t weight_;
+  const Cancellation* cancellation_;
   size_t spent_ = 0;
+};
+
+// The same within a loop over columns of `steps` values; `cost` is that of one value.
+class CancelTicker {
+ public:
+  CancelTicker(const Cancellation& cancellation, size_t steps, size_t cost = 1)
+      : meter_(&cancellation), weight_(kColumnCost + steps * cost) {}
+
+  // After, or before, each column.
+  Status Tick() { return meter_.Spend(weight_); }
+
+ private:
+  static constexpr size_t kColumnCost = 64;  // Labels are copied or hashed.
+
+  CancelMeter meter_;
+  size_t weight_;
 };
 
 }  // namespace narthex::promql

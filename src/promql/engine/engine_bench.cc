@@ -148,6 +148,7 @@ NARTHEX_QUERY_BENCH(BM_SumByInstance, "sum by (instance) (requests_total)", 10'0
 NARTHEX_QUERY_BENCH(BM_Rate, "rate(requests_total[5m])", 1'000, 1'200, false);
 NARTHEX_QUERY_BENCH(BM_MaxOverTime, "max(max_over_time(requests_total[5m]))", 1'000, 1'200, false);
 NARTHEX_QUERY_BENCH(BM_AvgOverTime, "sum(avg_over_time(requests_total[5m]))", 1'000, 1'200, false);
+NARTHEX_QUERY_BENCH(BM_Deriv, "sum(deriv(requests_total[5m]))", 1'000, 1'200, false);
 NARTHEX_QUERY_BENCH(BM_QuantileOverTime, "sum(quantile_over_time(0.9, requests_total[5m]))", 1'000,
                     1'200, false);
 NARTHEX_QUERY_BENCH(BM_Ratio,

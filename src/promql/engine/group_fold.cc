@@ -30,11 +30,6 @@ uint64_t WordMask(size_t w, size_t begin, size_t end) {
 const bool kHasAvx2 = __builtin_cpu_supports("avx2") != 0;
 #endif
 
-template <typename Visit>
-void ForEachBit(uint64_t word, size_t base, Visit&& visit) {
-  for (; word != 0; word &= word - 1) visit(base + static_cast<size_t>(std::countr_zero(word)));
-}
-
 }  // namespace
 
 GroupFold::GroupFold(AggregateOp op, size_t groups, size_t steps, PositionRange position)

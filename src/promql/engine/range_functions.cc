@@ -469,19 +469,15 @@ Status EvalRangeFunction(const RangeCall& call, std::string_view metric, const P
   if (planned && range_internal::FloatPickColumn(call, points.floats, out, counts)) return {};
   if (counter && call.selection == Selection::kPlain) range_internal::PrepareCounter(&eval);
   WindowCounter window_counter(points, call.shape.at_ms.has_value(), counts);
-  // Samples between two looks at the clock; a histogram weighs as many floats.
-  constexpr size_t kCheckEvery = 256 * 1024;
-  constexpr size_t kHistogramWeight = 64;
-  size_t work = 0;
+  constexpr size_t kHistogramWeight = 64;  // In floats.
+  CancelMeter meter(counts->cancellation);
   SlideWindows(call.shape, points, [&](const Window& window) {
     if (!eval.status.ok()) return;
     window_counter.Add(window);
     if (window.floats() + window.histograms() == 0) return;
     EvalWindow(&eval, window);
-    work += 8 + window.floats() + kHistogramWeight * window.histograms();
-    if (work < kCheckEvery || counts->cancellation == nullptr) return;
-    work = 0;
-    if (eval.status.ok()) eval.status = counts->cancellation->Check("expression evaluation");
+    Status status = meter.Spend(8 + window.floats() + kHistogramWeight * window.histograms());
+    if (eval.status.ok()) eval.status = std::move(status);
   });
   return eval.status;
 }

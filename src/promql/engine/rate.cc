@@ -1,6 +1,5 @@
 // rate(), increase(), delta(), irate(), idelta() with extrapolation to the window's ends.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "promql/engine/range_functions.h"
@@ -226,8 +225,7 @@ void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_c
   size_t next_reset = 0;
   for (size_t w = 0; w < out->words(); ++w) {
     out->present()[w] = plan.present[w];
-    for (uint64_t word = plan.present[w]; word != 0; word &= word - 1) {
-      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+    ForEachBit(plan.present[w], w * 64, [&](size_t step) {
       const auto [first_at, last_at] = plan.steps[step];
       const double first = v[first_at];
       double result = v[last_at] - first;
@@ -252,7 +250,7 @@ void FloatRateColumn(const RangeCall& call, const FloatPoints& floats, bool is_c
         }
       }
       values[step] = result * factor;
-    }
+    });
   }
 }
 
@@ -264,15 +262,14 @@ void FloatInstantRateColumn(const RangeCall& call, const FloatPoints& floats, bo
   double* values = out->values();
   for (size_t w = 0; w < out->words(); ++w) {
     out->present()[w] = plan.present[w];
-    for (uint64_t word = plan.present[w]; word != 0; word &= word - 1) {
-      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+    ForEachBit(plan.present[w], w * 64, [&](size_t step) {
       const size_t last = plan.steps[step].last;
       const double a = v[last - 1];
       const double b = v[last];
       // A counter that fell began anew at zero.
       const double result = is_rate && b < a ? b : b - a;
       values[step] = is_rate ? result / Seconds(floats.t[last] - floats.t[last - 1]) : result;
-    }
+    });
   }
 }
 

@@ -23,6 +23,12 @@ namespace narthex::promql {
 
 using HistogramPtr = std::shared_ptr<const FloatHistogram>;
 
+// Calls visit(step) for every bit that is set, ascending; bit 0 is the step `base`.
+template <typename Visit>
+void ForEachBit(uint64_t word, size_t base, Visit&& visit) {
+  for (; word != 0; word &= word - 1) visit(base + static_cast<size_t>(std::countr_zero(word)));
+}
+
 class StepColumn {
  public:
   StepColumn() = default;
@@ -135,11 +141,7 @@ class StepColumn {
   template <typename Visit>
   void ForEach(Visit&& visit) const {
     const uint64_t* bits = present();
-    for (size_t w = 0; w < words(); ++w) {
-      for (uint64_t word = bits[w]; word != 0; word &= word - 1) {
-        visit(w * 64 + static_cast<size_t>(std::countr_zero(word)));
-      }
-    }
+    for (size_t w = 0; w < words(); ++w) ForEachBit(bits[w], w * 64, visit);
   }
 
  private:

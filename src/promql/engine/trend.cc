@@ -6,7 +6,6 @@
 // only: where samples lie evenly, they are the same from step to step and from series to series,
 // and are taken from a table. What is left, y and x*y, is summed for two steps at once.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -194,12 +193,11 @@ Status FloatTrendColumn(const RangeCall& call, const FloatPoints& floats, StepCo
     waiting.size = 0;
   };
 
-  constexpr size_t kCheckEvery = 256 * 1024;
-  size_t work = 0;
+  CancelMeter meter(counts->cancellation);
   for (size_t w = 0; w < out->words(); ++w) {
     out->present()[w] = plan.present[w];
-    for (uint64_t word = plan.present[w]; word != 0; word &= word - 1) {
-      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+    size_t work = 0;
+    ForEachBit(plan.present[w], w * 64, [&](size_t step) {
       const auto [first, last] = plan.steps[step];
       const size_t size = size_t{last} - first + 1;
       const double* y = floats.v + first;
@@ -208,11 +206,11 @@ Status FloatTrendColumn(const RangeCall& call, const FloatPoints& floats, StepCo
       work += size;
       if (IsConstant(y, size)) {
         store(step, Flat(y[0]));
-        continue;
+        return;
       }
       if (even_since[last] > first) {
         store(step, FitLine(t, y, size, intercept));
-        continue;
+        return;
       }
       const EvenTimes::Entry* times = even_times.Find(t[0] - intercept, t[1] - t[0], size);
       if (times == nullptr) {
@@ -223,17 +221,15 @@ Status FloatTrendColumn(const RangeCall& call, const FloatPoints& floats, StepCo
       if (waiting.size != size) {
         finish_waiting();
         waiting = fit;
-        continue;
+        return;
       }
       ValueSums sums[2];
       SumValuesOfTwo({waiting.input, fit.input}, size, sums);
       finish(waiting, sums[0]);
       finish(fit, sums[1]);
       waiting.size = 0;
-    }
-    if (work < kCheckEvery || counts->cancellation == nullptr) continue;
-    work = 0;
-    NARTHEX_RETURN_IF_ERROR(counts->cancellation->Check("expression evaluation"));
+    });
+    NARTHEX_RETURN_IF_ERROR(meter.Spend(work));
   }
   finish_waiting();
   return {};

@@ -1,6 +1,5 @@
 // Functions of floats that take little from each window: an extreme, an end, a count. What is left
 // to do for a series once its windows are planned is a few instructions a step.
-#include <bit>
 #include <cmath>
 
 #include "promql/engine/range_functions.h"
@@ -14,10 +13,9 @@ void ForEachWindow(const WindowPlan& plan, StepColumn* out, Of&& of) {
   double* values = out->values();
   for (size_t w = 0; w < out->words(); ++w) {
     out->present()[w] = plan.filled[w];
-    for (uint64_t word = plan.filled[w]; word != 0; word &= word - 1) {
-      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+    ForEachBit(plan.filled[w], w * 64, [&](size_t step) {
       values[step] = of(size_t{plan.steps[step].first}, size_t{plan.steps[step].last});
-    }
+    });
   }
 }
 

@@ -3,7 +3,6 @@
 // Compensated sums start anew at each window, so each costs its samples; but sums of different
 // windows do not wait for each other, and four are made at once, two in a register. A window with
 // the samples of the one before has its result.
-#include <bit>
 #include <cmath>
 
 #include "promql/engine/kahan.h"
@@ -130,16 +129,15 @@ Status FloatSumColumn(const RangeCall& call, const FloatPoints& floats, StepColu
   // Where the samples are those of the step before its value is taken, once it is there.
   std::vector<uint32_t> repeats;
   WindowPlan::Step before{1, 0};
-  constexpr size_t kCheckEvery = 256 * 1024;
-  size_t work = 0;
+  CancelMeter meter(counts->cancellation);
   for (size_t w = 0; w < out->words(); ++w) {
     out->present()[w] = plan.filled[w];
-    for (uint64_t word = plan.filled[w]; word != 0; word &= word - 1) {
-      const size_t step = w * 64 + static_cast<size_t>(std::countr_zero(word));
+    size_t work = 0;
+    ForEachBit(plan.filled[w], w * 64, [&](size_t step) {
       const WindowPlan::Step window = plan.steps[step];
       if (step > 0 && window.first == before.first && window.last == before.last) {
         repeats.push_back(static_cast<uint32_t>(step));
-        continue;
+        return;
       }
       before = window;
       const size_t size = size_t{window.last} - window.first + 1;
@@ -149,10 +147,8 @@ Status FloatSumColumn(const RangeCall& call, const FloatPoints& floats, StepColu
       waiting[wait_count] = step;
       begins[wait_count] = floats.v + window.first;
       if (++wait_count == kLanes) finish();
-    }
-    if (work < kCheckEvery || counts->cancellation == nullptr) continue;
-    work = 0;
-    NARTHEX_RETURN_IF_ERROR(counts->cancellation->Check("expression evaluation"));
+    });
+    NARTHEX_RETURN_IF_ERROR(meter.Spend(work));
   }
   finish();
   for (const uint32_t step : repeats) values[step] = values[step - 1];

@@ -11,8 +11,6 @@
 #include "util/log.h"
 
 namespace narthex::tsdb {
-namespace {}  // namespace
-
 Result<std::vector<uint64_t>> Head::MapLateSamples(Slab& slab, uint16_t index, uint64_t ref) {
   OutOfOrderSeries& late = *slab.out_of_order.find(index)->second;
   std::vector<uint64_t> refs;

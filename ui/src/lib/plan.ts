@@ -4,6 +4,7 @@
 import type { AstNode } from '../api/ast';
 import type { PlanAnalysis, PlanNode } from '../api/plan';
 import { formatBytes, formatCount, plural } from './format';
+import { childNodes } from './promql';
 
 // The plan has no parentheses, and wraps parts that are evaluated once.
 function unwrapPlan(node: PlanNode): PlanNode {
@@ -14,19 +15,8 @@ function unwrapPlan(node: PlanNode): PlanNode {
 
 // In the plan's order: an aggregation's expression before its parameter.
 function operands(node: AstNode): AstNode[] {
-  switch (node.type) {
-    case 'unaryExpr':
-    case 'subquery':
-      return [node.expr];
-    case 'call':
-      return node.args;
-    case 'aggregation':
-      return node.param === null ? [node.expr] : [node.expr, node.param];
-    case 'binaryExpr':
-      return [node.lhs, node.rhs];
-    default:
-      return [];
-  }
+  const children = childNodes(node);
+  return node.type === 'aggregation' ? [...children].reverse() : children;
 }
 
 // The operators by node. Nodes that the planner replaced, such as start(), have none.

@@ -10,6 +10,10 @@
 #include "prometheus/collectable.h"
 #include "prometheus/labels.h"
 
+namespace narthex::client {
+struct PushOptions;
+}
+
 namespace prometheus {
 
 // Pushes collectables to a Pushgateway. Results are HTTP statuses (200 when all went well), -1 when
@@ -41,6 +45,7 @@ class Gateway {
   enum class Method { kPush, kAdd };
   int Send(Method method);
   int Delete(const Labels& labels) const;
+  narthex::client::PushOptions Options(const Labels& grouping) const;
 
   const std::string url_;
   const std::string job_;

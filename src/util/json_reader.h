@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "discovery/target_group.h"
 #include "util/status.h"
 
 namespace narthex {

@@ -1,4 +1,4 @@
-#include "discovery/json_reader.h"
+#include "util/json_reader.h"
 
 namespace narthex {
 
