@@ -156,6 +156,22 @@ await check('graph is drawn, stacked and in lines', async (page) => {
   );
 });
 
+await check('buckets are drawn as a heatmap, other series stay lines', async (page) => {
+  // Any series counts as one bucket when it carries the label le.
+  const bucket = `label_replace(1 + 0 * ${metric}, "le", "0.5", "", "")`;
+  const graph = (expr) =>
+    open(
+      page,
+      `query?g0.expr=${encodeURIComponent(expr)}&g0.tab=graph&g0.range_input=1m&g0.display_mode=heatmap`,
+    );
+  await graph(bucket);
+  await page.getByRole('img', { name: /^Heatmap of/ }).waitFor();
+  await graphIsDrawn(page);
+  await graph(metric);
+  await page.getByText('A heatmap needs native histograms').waitFor();
+  await graphIsDrawn(page);
+});
+
 await check('graph zooms by dragging', async (page) => {
   await open(page, `query?g0.expr=${encodeURIComponent(metric)}&g0.tab=graph&g0.range_input=2m`);
   await graphIsDrawn(page);

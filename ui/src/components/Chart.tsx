@@ -4,8 +4,20 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatShort } from '../lib/format';
 import { isolatedPoints, stackColumns, type Column } from '../lib/series';
-import { formatTimeWithZone, type Zone } from '../lib/time';
+import type { Zone } from '../lib/time';
 import classes from './Chart.module.css';
+import {
+  axisStyle,
+  dateIn,
+  keepWidth,
+  placeTip,
+  takeZoom,
+  themeColor,
+  timeAxis,
+  tipRow,
+  tipTime,
+  valueAxisSize,
+} from './chartParts';
 
 export interface ChartSeries {
   label: string;
@@ -44,26 +56,6 @@ const kTooltipRowsMax = 14;
 
 const kBinarySteps = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
-// Axis texts by the distance of the ticks; the second line appears where the day or year changes.
-const kTimeFormats: (string | number | null)[][] = [
-  [3600 * 24 * 365, '{YYYY}', null, null, null, null, null, null, 1],
-  [3600 * 24 * 28, '{MMM}', '\n{YYYY}', null, null, null, null, null, 1],
-  [3600 * 24, '{DD} {MMM}', '\n{YYYY}', null, null, null, null, null, 1],
-  [60, '{HH}:{mm}', '\n{DD} {MMM} {YYYY}', null, '\n{DD} {MMM}', null, null, null, 1],
-  [1, '{HH}:{mm}:{ss}', '\n{DD} {MMM} {YYYY}', null, '\n{DD} {MMM}', null, null, null, 1],
-  [
-    0.001,
-    ':{ss}.{fff}',
-    '\n{DD} {MMM} {YYYY} {HH}:{mm}',
-    null,
-    '\n{DD} {MMM} {HH}:{mm}',
-    null,
-    '\n{HH}:{mm}',
-    null,
-    1,
-  ],
-];
-
 function buildOptions(
   props: Props,
   width: number,
@@ -72,22 +64,13 @@ function buildOptions(
 ): uPlot.Options {
   const { series, stacked, zone, from, to, yMin } = props;
   const format = props.format ?? formatShort;
-  const style = getComputedStyle(document.documentElement);
-  const grid = style.getPropertyValue('--nx-grid');
-  const text = style.getPropertyValue('--nx-dim');
-  const axis: uPlot.Axis = {
-    stroke: text,
-    grid: { stroke: grid, width: 1 },
-    ticks: { stroke: grid, width: 1, size: 4 },
-    font: '11px Inter, system-ui, sans-serif',
-  };
+  const axis = axisStyle();
   return {
     width,
     height: props.height,
     legend: { show: false },
     padding: [10, 8, 0, 0],
-    tzDate: (seconds) =>
-      zone === 'utc' ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000),
+    tzDate: dateIn(zone),
     focus: { alpha: series.length <= kFadeSeriesMax ? 0.35 : 1 },
     cursor: {
       drag: { x: props.onZoom !== undefined, y: false, setScale: false },
@@ -108,12 +91,12 @@ function buildOptions(
       },
     },
     axes: [
-      { ...axis, space: 80, values: kTimeFormats as unknown as uPlot.Axis.Values },
+      timeAxis(axis),
       {
         ...axis,
         ...(props.binary ? { incrs: kBinarySteps } : {}),
         values: (_, ticks) => ticks.map((tick) => format(tick)),
-        size: (_, values) => 18 + 6.4 * Math.max(3, ...(values ?? []).map((value) => value.length)),
+        size: valueAxisSize,
       },
     ],
     series: [
@@ -135,16 +118,8 @@ function buildOptions(
     hooks: {
       setCursor: [(u) => showTip(u, props, tip, raw, format)],
       setSeries: [(u) => showTip(u, props, tip, raw, format)],
-      setSelect: [
-        (u) => {
-          if (u.select.width < 4) return;
-          const left = u.posToVal(u.select.left, 'x');
-          const right = u.posToVal(u.select.left + u.select.width, 'x');
-          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-          props.onZoom?.(left * 1000, right * 1000);
-        },
-      ],
-      draw: [(u) => drawMarks(u, props.marks ?? [], style.getPropertyValue('--nx-flame'))],
+      setSelect: [(u) => takeZoom(u, props.onZoom)],
+      draw: [(u) => drawMarks(u, props.marks ?? [], themeColor('--nx-flame'))],
     },
   };
 }
@@ -181,19 +156,6 @@ function drawMarks(u: uPlot, marks: readonly ChartMark[], color: string) {
   ctx.restore();
 }
 
-function tipRow(color: string, label: string, value: string): HTMLElement {
-  const row = document.createElement('div');
-  row.className = classes.tipRow!;
-  const swatch = document.createElement('i');
-  swatch.style.background = color;
-  const name = document.createElement('span');
-  name.textContent = label;
-  const number = document.createElement('b');
-  number.textContent = value;
-  row.append(swatch, name, number);
-  return row;
-}
-
 function showTip(
   u: uPlot,
   props: Props,
@@ -221,27 +183,18 @@ function showTip(
   } else {
     chosen.sort((a, b) => raw[b]![index]! - raw[a]![index]!);
   }
-  const head = document.createElement('div');
-  head.className = classes.tipTime!;
-  head.textContent = formatTimeWithZone(u.data[0][index]! * 1000, props.zone);
   const near = (props.marks ?? []).find(
     (mark) => Math.hypot(u.valToPos(mark.time, 'x') - left, u.valToPos(mark.value, 'y') - top) < 8,
   );
   tip.replaceChildren(
-    head,
+    tipTime(u.data[0][index]!, props.zone),
     ...chosen.slice(0, kTooltipRowsMax).map((i) => {
       const { color, label } = props.series[i]!;
       return tipRow(color, label, (props.tooltip === 'all' ? format : exact)(raw[i]![index]!));
     }),
   );
   if (near !== undefined) tip.append(tipRow('var(--nx-flame)', near.text, String(near.value)));
-  tip.style.display = 'block';
-  // Beside the cursor, on the side that has room.
-  const offset = u.over.offsetLeft + left;
-  const flip = left > u.over.clientWidth / 2;
-  tip.style.left = flip ? 'auto' : `${offset + 14}px`;
-  tip.style.right = flip ? `${(tip.parentElement?.clientWidth ?? 0) - offset + 14}px` : 'auto';
-  tip.style.top = `${Math.max(u.over.offsetTop + Math.min(top, u.over.clientHeight - tip.offsetHeight) - 4, 0)}px`;
+  placeTip(u, tip);
 }
 
 // A time series chart. It is built anew when its data or its looks change, which costs less than
@@ -268,16 +221,7 @@ export function Chart(props: Props) {
       columns,
     );
     const chart = new uPlot(options, [times, ...drawn] as uPlot.AlignedData, box);
-    const resize = new ResizeObserver(() => {
-      // The first report tells the size that the chart already has.
-      if (box.clientWidth > 0 && box.clientWidth !== chart.width)
-        chart.setSize({ width: box.clientWidth, height });
-    });
-    resize.observe(box);
-    return () => {
-      resize.disconnect();
-      chart.destroy();
-    };
+    return keepWidth(chart, box, height);
   }, [times, columns, series, from, to, height, zone, stacked, yMin, marks, scheme]);
 
   return (

@@ -41,6 +41,7 @@ const kPaths = {
   external: 'M6 3H3v10h10v-3M9 2.5h4.5V7M13.5 2.5 7.5 8.5',
   refresh: 'M13 3v3.5H9.5M13 6.5A5.3 5.3 0 1 0 13.3 9',
   stacked: 'M2 13.5h12M2.5 11 6 8l3 2 4.5-4M2.5 7.5 6 4.5 9 6l4.5-3.5',
+  heatmap: 'M2.5 3h11v10h-11zM2.5 6.3h11M2.5 9.6h11M6.2 3v10M9.8 3v10M7 7.5l2 1',
   insert: 'M2.5 8h8M7.5 4.5 11 8l-3.5 3.5M13.5 3v10',
   trash: 'M3 4.5h10M6 4.5v-2h4v2M4.5 4.5l.5 9h6l.5-9',
   duplicate: 'M2.5 2.5h8v8h-8zM5.5 13.5h8v-8M6.5 4.5v4M4.5 6.5h4',

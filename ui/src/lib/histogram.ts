@@ -18,6 +18,12 @@ export function formatBucketRange([boundaries, lower, upper]: Bucket): string {
   return `${open}${lower}, ${upper}${close}`;
 }
 
+// The symmetric logarithm of a value in units of `unit`: zero stays zero, each sign has its side.
+export function logScale(unit: number): (value: number) => number {
+  return (value) =>
+    Number.isFinite(value) ? Math.sign(value) * Math.log1p(Math.abs(value) / unit) : value;
+}
+
 // On the exponential scale a position is the symmetric logarithm of its value, in units of the
 // smallest bound other than zero; that gives exponential buckets equal widths and leaves room for
 // the zero bucket. There the height is the count, on the linear scale the count per width.
@@ -26,8 +32,7 @@ export function layoutBars(buckets: readonly Bucket[], scale: HistogramScale): B
   const finite = bounds.flat().filter(Number.isFinite);
   if (finite.length === 0) return [];
   const unit = Math.min(...finite.map(Math.abs).filter((x) => x > 0), Infinity);
-  const place = (x: number) =>
-    scale === 'linear' || unit === Infinity ? x : Math.sign(x) * Math.log1p(Math.abs(x) / unit);
+  const place = scale === 'linear' || unit === Infinity ? (x: number) => x : logScale(unit);
 
   const low = place(Math.min(...finite));
   const high = place(Math.max(...finite));

@@ -18,6 +18,7 @@ describe('panels in the address', () => {
         showExemplars: true,
       }),
       newPanel({ expr: 'up', resolution: { type: 'custom', stepMs: 500 } }),
+      newPanel({ expr: 'h', tab: 'graph', displayMode: 'heatmap' }),
       newPanel({ expr: 'up', resolution: { type: 'auto', density: 'high' } }),
     ];
     expect(decodePanels(encodePanels(panels))).toEqual(panels);

@@ -5,7 +5,8 @@ import { formatDuration, parseDuration } from './duration';
 import { formatUrlTime, parseUrlTime } from './time';
 
 export type Tab = 'table' | 'graph' | 'explain';
-export type DisplayMode = 'lines' | 'stacked';
+export const displayModes = ['lines', 'stacked', 'heatmap'] as const;
+export type DisplayMode = (typeof displayModes)[number];
 export type Density = 'low' | 'medium' | 'high';
 
 export type Resolution =
@@ -81,7 +82,8 @@ export function decodePanels(search: string): PanelState[] {
     const range = parseDuration(get('range_input') ?? '');
     if (range !== null && range > 0) panel.rangeMs = range;
     panel.resolution = decodeResolution(get) ?? panel.resolution;
-    if (get('display_mode') === 'stacked' || get('stacked') === '1') panel.displayMode = 'stacked';
+    const mode = displayModes.find((one) => one === get('display_mode'));
+    panel.displayMode = mode ?? (get('stacked') === '1' ? 'stacked' : panel.displayMode);
     const min = get('y_axis_min');
     if (min !== null && min !== '' && Number.isFinite(Number(min))) panel.yAxisMin = Number(min);
     panel.showExemplars = get('show_exemplars') === '1';

@@ -2,11 +2,13 @@ import { ActionIcon, Button, Switch } from '@mantine/core';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { MatrixItem } from '../../api/types';
 import { Chart } from '../../components/Chart';
-import { Icon } from '../../components/Icon';
+import { Heatmap } from '../../components/Heatmap';
+import { Icon, type IconName } from '../../components/Icon';
 import { Empty, Notice } from '../../components/ui';
 import { formatCount, formatSeries } from '../../lib/format';
 import { seriesColor } from '../../lib/palette';
-import type { PanelState } from '../../lib/panels';
+import { buildHeatmap, isHistogramMatrix } from '../../lib/heatmap';
+import { displayModes, type DisplayMode, type PanelState } from '../../lib/panels';
 import { alignMatrix } from '../../lib/series';
 import { settings } from '../../lib/settings';
 import { Legend } from './Legend';
@@ -17,6 +19,12 @@ import { RangeInput, TimeInput } from './TimeInput';
 import { useExemplars } from './useExemplars';
 import { useRangeQuery, type Executed } from './useQueries';
 
+const kModes: Record<DisplayMode, { title: string; icon: IconName }> = {
+  lines: { title: 'Lines', icon: 'graph' },
+  stacked: { title: 'Stacked', icon: 'stacked' },
+  heatmap: { title: 'Heatmap of histograms', icon: 'heatmap' },
+};
+
 interface Props {
   state: PanelState;
   run: number;
@@ -25,7 +33,6 @@ interface Props {
 
 export function GraphTab({ state, run, change }: Props) {
   const query = useRangeQuery(state, run);
-  const stacked = state.displayMode === 'stacked';
   return (
     <ResultFrame
       expr={state.expr}
@@ -45,17 +52,17 @@ export function GraphTab({ state, run, change }: Props) {
             onChange={(resolution) => change({ resolution })}
           />
           <div className={classes.joined} role="group" aria-label="Display">
-            {(['lines', 'stacked'] as const).map((mode) => (
+            {displayModes.map((mode) => (
               <ActionIcon
                 key={mode}
                 size={30}
                 variant={state.displayMode === mode ? 'filled' : 'default'}
-                aria-label={mode === 'lines' ? 'Lines' : 'Stacked'}
+                aria-label={kModes[mode].title}
                 aria-pressed={state.displayMode === mode}
-                title={mode === 'lines' ? 'Lines' : 'Stacked'}
+                title={kModes[mode].title}
                 onClick={() => change({ displayMode: mode })}
               >
-                <Icon name={mode === 'lines' ? 'graph' : 'stacked'} size={14} />
+                <Icon name={kModes[mode].icon} size={14} />
               </ActionIcon>
             ))}
           </div>
@@ -74,7 +81,7 @@ export function GraphTab({ state, run, change }: Props) {
         </>
       }
     >
-      {(executed) => <Graph executed={executed} state={state} stacked={stacked} change={change} />}
+      {(executed) => <Graph executed={executed} state={state} change={change} />}
     </ResultFrame>
   );
 }
@@ -82,7 +89,6 @@ export function GraphTab({ state, run, change }: Props) {
 interface GraphProps {
   executed: Executed;
   state: PanelState;
-  stacked: boolean;
   change: (patch: Partial<PanelState>) => void;
 }
 
@@ -91,7 +97,7 @@ const kNoSeries: MatrixItem[] = [];
 // Drawing takes about a millisecond for each series; nobody tells a thousand lines apart.
 const kSeriesDrawn = 1000;
 
-function Graph({ executed, state, stacked, change }: GraphProps) {
+function Graph({ executed, state, change }: GraphProps) {
   const { zone } = settings.use();
   const { start, end, step, answer } = executed;
   const [drawAll, setDrawAll] = useState(false);
@@ -112,6 +118,19 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
         shown: !hidden.has(i),
       })),
     [hidden, matrix],
+  );
+  const asHeatmap = state.displayMode === 'heatmap';
+  const heatmap = useMemo(
+    () =>
+      asHeatmap
+        ? buildHeatmap(
+            full.filter((_, i) => !hidden.has(i)),
+            start,
+            step,
+            times.length,
+          )
+        : null,
+    [asHeatmap, full, hidden, start, step, times.length],
   );
   const marks = useExemplars(state.expr, start, end, state.showExemplars);
   const zoom = useCallback(
@@ -136,21 +155,42 @@ function Graph({ executed, state, stacked, change }: GraphProps) {
           </Notice>
         </div>
       )}
+      {asHeatmap && heatmap === null && (
+        <div className={classes.pad}>
+          <Notice tone="info">
+            {isHistogramMatrix(full)
+              ? 'No observations in this range.'
+              : 'A heatmap needs native histograms, or series with the label le.'}
+          </Notice>
+        </div>
+      )}
       <div className={classes.chartBox}>
-        <Chart
-          label={`Graph of ${matrix.length} series for ${state.expr}`}
-          times={times}
-          columns={columns}
-          series={series}
-          from={start}
-          to={end}
-          height={380}
-          zone={zone}
-          stacked={stacked}
-          yMin={state.yAxisMin}
-          marks={marks}
-          onZoom={zoom}
-        />
+        {heatmap !== null ? (
+          <Heatmap
+            label={`Heatmap of ${matrix.length} series for ${state.expr}`}
+            times={times}
+            step={step}
+            cells={heatmap}
+            height={360}
+            zone={zone}
+            onZoom={zoom}
+          />
+        ) : (
+          <Chart
+            label={`Graph of ${matrix.length} series for ${state.expr}`}
+            times={times}
+            columns={columns}
+            series={series}
+            from={start}
+            to={end}
+            height={380}
+            zone={zone}
+            stacked={state.displayMode === 'stacked'}
+            yMin={state.yAxisMin}
+            marks={marks}
+            onZoom={zoom}
+          />
+        )}
       </div>
       <Legend
         matrix={matrix}
