@@ -141,7 +141,7 @@ tsdb::DbReloadableOptions Server::StorageOptions(const Config& config) const {
       options.retention_percentage = tsdb.retention->percentage;
     }
     options.out_of_order_window_ms = tsdb.out_of_order_time_window_ms;
-    // stale_series_compaction_threshold is among the inactive sections that the log names.
+    options.stale_series_compaction_threshold = tsdb.stale_series_compaction_threshold;
     const std::string& floats = tsdb.chunk_encoding.floats;
     const bool xor2 = floats.empty() ? features_.Has("xor2-encoding") || features_.Has("st-storage")
                                      : floats == "xor2";

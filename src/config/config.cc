@@ -320,13 +320,10 @@ std::vector<std::string> InactiveSections(const Config& config,
   const auto add_if = [&](bool used, std::string_view name) {
     if (used) sections.emplace_back(name);
   };
-  const TsdbConfig tsdb = config.storage.tsdb.value_or(TsdbConfig{});
   add_if(!config.remote_write.empty(), "remote_write");
   add_if(!config.remote_read.empty(), "remote_read");
   add_if(!config.tracing.endpoint.empty(), "tracing");
   add_if(PrintYaml(config.otlp) != PrintYaml(OtlpConfig{}), "otlp");
-  add_if(tsdb.stale_series_compaction_threshold > 0,
-         "storage.tsdb.stale_series_compaction_threshold");
   const auto add_mechanisms = [&](const std::vector<SdConfig>& entries, std::string_view where) {
     std::set<std::string_view> seen;
     for (const SdConfig& entry : entries) {

@@ -36,9 +36,6 @@ bool IsTemporary(const FileInfo& entry) {
 
 Status CheckReloadable(const DbReloadableOptions& options, bool start_timestamp_storage,
                        bool encoding_chosen) {
-  if (options.stale_series_compaction_threshold > 0) {
-    return Status(ErrorCode::kUnsupported, "compaction of stale series is not supported yet");
-  }
   if (start_timestamp_storage && encoding_chosen && options.float_encoding == FloatEncoding::kXor) {
     return Status(ErrorCode::kInvalidInput,
                   "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR "
@@ -285,6 +282,12 @@ Status Db::Impl::Tick() {
   {
     const std::lock_guard guard(compaction_mutex);
     NARTHEX_RETURN_IF_ERROR(blocks->Reload(Limits()));
+  }
+  if (StaleSeriesDue()) {
+    // The rest of the tick does not depend on it.
+    if (const Status status = CompactStaleSeries(); !status.ok()) {
+      LOG_ERROR("immediate stale series compaction failed", {"err", status.message()});
+    }
   }
   return options.auto_compaction ? Compact() : Status();
 }

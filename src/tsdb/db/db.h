@@ -47,7 +47,8 @@ struct DbReloadableOptions {
   int64_t out_of_order_window_ms = 0;
   int64_t exemplars_max = 0;  // 0: exemplar storage is off.
   FloatEncoding float_encoding = FloatEncoding::kXor;
-  double stale_series_compaction_threshold = 0;  // 0: off.
+  // A tick moves stale series into blocks when they are at least that share of all; 0: never.
+  double stale_series_compaction_threshold = 0;
 };
 
 struct DbOptions {
@@ -170,6 +171,8 @@ class Db : public storage::Queryable,
   Status Tick();
   // Compacts head and blocks as far as they are due.
   Status Compact();
+  // Moves series that have ended into blocks of their own, at once.
+  Status CompactStaleSeries();
   // Writes the whole head in blocks regardless of its age (tests, backfill).
   Status CompactHeadForTest(int64_t max_time_ms);
   Status MapFullChunksForTest();

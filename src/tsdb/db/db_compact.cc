@@ -45,6 +45,8 @@ bool Overlap(std::span<const std::shared_ptr<Block>> blocks) {
   return false;
 }
 
+// Stale series are not worth blocks of their own when the head is cut within that time.
+constexpr int64_t kHeadCutSoonMs = 10 * 60 * 1000;
 constexpr auto kAppenderPoll = std::chrono::milliseconds(20);
 
 }  // namespace
@@ -71,7 +73,8 @@ Status Db::Impl::CompactHeadRange(int64_t mint_ms, int64_t maxt_ms) {
     if (Stopping()) return Status(ErrorCode::kCanceled, "the database is closing");
     std::this_thread::sleep_for(kAppenderPoll);
   }
-  BlockMeta meta = NewHeadBlockMeta(mint_ms, maxt_ms, clock.NowMillis());
+  head_compacted_ms = clock.NowMillis();
+  BlockMeta meta = NewHeadBlockMeta(mint_ms, maxt_ms, *head_compacted_ms);
   const int64_t start = MonotonicNanos();
   {
     const BlockTimer timer(&compaction_seconds, &populating_block);
@@ -98,29 +101,81 @@ Status Db::Impl::CompactHeadRange(int64_t mint_ms, int64_t maxt_ms) {
 Status Db::Impl::CompactLate() {
   if (wbl == nullptr) return {};
   NARTHEX_TRY(const Head::LateSnapshot snapshot, head->PrepareLateCompaction());
-  std::vector<std::string> made;
   if (snapshot.last_chunk != 0) {
     const std::unique_ptr<BlockSource> source = NewLateSource(head.get(), snapshot);
-    BlockSource* const sources[] = {source.get()};
-    const int64_t range = options.min_block_duration_ms;
-    Status status;
-    for (int64_t t = range * (snapshot.min_ms / range); status.ok() && t <= snapshot.max_ms;
-         t += range) {
-      BlockMeta meta = NewHeadBlockMeta(t, t + range, clock.NowMillis(), kHintFromOutOfOrder);
-      const BlockTimer timer(&compaction_seconds, &populating_block);
-      status = WriteBlock(files, options.path, sources, WriteOptions(), &meta);
-      if (status.ok() && meta.stats.samples > 0) made.push_back(meta.ulid.ToString());
-    }
-    if (status.ok()) status = blocks->Reload(Limits());
-    if (!status.ok()) {
-      for (const std::string& name : made) {
-        static_cast<void>(blocks->Remove(JoinPath(options.path, name)));
-      }
-      return status.WithPrefix("compact ooo head: ");
-    }
-    compactions.fetch_add(made.size(), std::memory_order_relaxed);
+    NARTHEX_RETURN_IF_ERROR(
+        WriteRanges(source.get(), {snapshot.min_ms, snapshot.max_ms}, kHintFromOutOfOrder)
+            .WithPrefix("compact ooo head: "));
   }
   return head->TruncateLate(snapshot).WithPrefix("truncate ooo head: ");
+}
+
+Status Db::Impl::WriteRanges(BlockSource* source, TimeRange times, std::string_view hint) {
+  BlockSource* const sources[] = {source};
+  const int64_t range = options.min_block_duration_ms;
+  std::vector<std::string> made;
+  Status status;
+  for (int64_t t = range * (times.start_ms / range); status.ok() && t <= times.end_ms; t += range) {
+    BlockMeta meta = NewHeadBlockMeta(t, t + range, clock.NowMillis(), hint);
+    const BlockTimer timer(&compaction_seconds, &populating_block);
+    status = WriteBlock(files, options.path, sources, WriteOptions(), &meta);
+    if (status.ok() && meta.stats.samples > 0) made.push_back(meta.ulid.ToString());
+  }
+  if (status.ok()) status = blocks->Reload(Limits());
+  if (!status.ok()) {
+    for (const std::string& name : made) {
+      static_cast<void>(blocks->Remove(JoinPath(options.path, name)));
+    }
+    return status;
+  }
+  compactions.fetch_add(made.size(), std::memory_order_relaxed);
+  return {};
+}
+
+// Series that have ended leave memory before the rest of their hours: blocks of them alone, and
+// then the head forgets them.
+Status Db::Impl::CompactStale() {
+  const int64_t start = MonotonicNanos();
+  LOG_INFO("Starting stale series compaction");
+  const Head::StaleSelection selection = head->SelectStale();
+  size_t evicted = 0;
+  if (!selection.sorted.series.empty()) {
+    const std::unique_ptr<BlockSource> source = NewSelectedSource(head.get(), selection.sorted);
+    NARTHEX_RETURN_IF_ERROR(
+        WriteRanges(source.get(), {head->min_time_ms(), head->max_time_ms()}, kHintFromStaleSeries)
+            .WithPrefix("persist head portion: "));
+    Result<size_t> gone = head->EvictStale(selection);
+    if (!gone.ok()) return std::move(gone).status().WithPrefix("head truncate: ");
+    evicted = *gone;
+  }
+  const int64_t took = MonotonicNanos() - start;
+  stale_compaction_seconds.Observe(static_cast<double>(took) * 1e-9);
+  LOG_INFO("Ending stale series compaction", {"num_series", selection.sorted.series.size()},
+           {"evicted", evicted}, {"duration", FormatGoDuration(took)});
+  return {};
+}
+
+Status Db::Impl::CompactStaleSeries() {
+  const std::lock_guard guard(compaction_mutex);
+  stale_compactions_triggered.fetch_add(1, std::memory_order_relaxed);
+  Status status = CompactStale();
+  if (!status.ok()) stale_compactions_failed.fetch_add(1, std::memory_order_relaxed);
+  return status;
+}
+
+bool Db::Impl::StaleSeriesDue() {
+  double threshold;
+  {
+    const std::lock_guard guard(reloadable_mutex);
+    threshold = reloadable.stale_series_compaction_threshold;
+  }
+  const size_t all = head->series_count();
+  if (threshold <= 0 || all == 0 || !options.auto_compaction || !compactions_enabled) return false;
+  const auto stale = static_cast<double>(head->counters().stale_series.load());
+  if (stale / static_cast<double>(all) < threshold) return false;
+  const std::lock_guard guard(compaction_mutex);
+  return !head_compacted_ms.has_value() ||
+         clock.NowMillis() + kHeadCutSoonMs <= *head_compacted_ms + options.min_block_duration_ms;
 }
 
 bool Db::Impl::WaitingForDelay() {
@@ -305,6 +360,9 @@ Status Db::Impl::Snapshot(const std::string& directory, bool with_head) {
 
 Status Db::Compact() {
   return impl_->Compact();
+}
+Status Db::CompactStaleSeries() {
+  return impl_->CompactStaleSeries();
 }
 Status Db::CleanTombstones() {
   return impl_->CleanTombstones();

@@ -40,6 +40,9 @@ struct Db::Impl {
   BlockWriteOptions WriteOptions();
   Status CompactHeadRange(int64_t mint_ms, int64_t maxt_ms);
   Status CompactLate();
+  // Blocks of what `source` holds, one for each range that has any; all of them or none.
+  Status WriteRanges(BlockSource* source, TimeRange times, std::string_view hint);
+  Status CompactStale();
   Status CompactHead();
   // The head could be cut, but its delay has not passed.
   bool WaitingForDelay();
@@ -47,6 +50,9 @@ struct Db::Impl {
   Status CompactBlocks();
   // Without.
   Status Compact();
+  // Whether so many series are stale that they may go, and the head is not cut soon anyway.
+  bool StaleSeriesDue();
+  Status CompactStaleSeries();
   Status CleanTombstones();
   Status Snapshot(const std::string& directory, bool with_head);
 
@@ -73,13 +79,16 @@ struct Db::Impl {
   int64_t compaction_delay_ms = 0;
   std::optional<int64_t>
       delay_started_ms;  // Since when the head can be cut. With compaction_mutex.
+  std::optional<int64_t> head_compacted_ms;  // The last time in this process. With it, too.
   std::stop_source stop_source;
   std::atomic<uint64_t> compactions{0}, compactions_failed{0}, compactions_triggered{0};
   std::atomic<uint64_t> compactions_skipped{0};
   std::atomic<uint64_t> vertical_compactions{0};
+  std::atomic<uint64_t> stale_compactions_triggered{0}, stale_compactions_failed{0};
   std::atomic<bool> populating_block{false};
   ChunkDistributions chunk_distributions;
   Distribution compaction_seconds{1, 2, 14};
+  Distribution stale_compaction_seconds{1, 2, 14};
   Distribution tombstone_cleanup_seconds{0, 0, 0};
 
   std::mutex background_mutex;

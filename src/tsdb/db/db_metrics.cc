@@ -268,6 +268,12 @@ std::vector<MetricValue> Db::Metrics() const {
               "Total number of triggered compactions for the partition.");
   out.Counter("compactions_skipped_total", db.compactions_skipped.load(),
               "Total number of skipped compactions due to disabled auto compaction.");
+  out.Counter("stale_series_compactions_triggered_total", db.stale_compactions_triggered.load(),
+              "Total number of triggered stale series compactions.");
+  out.Counter("stale_series_compactions_failed_total", db.stale_compactions_failed.load(),
+              "Total number of stale series compactions that failed.");
+  out.Histogram("stale_series_compaction_duration_seconds", db.stale_compaction_seconds,
+                "Duration of stale series compaction runs.");
   out.Counter("vertical_compactions_total", db.vertical_compactions.load(),
               "Total number of compactions done on overlapping blocks.");
   out.Gauge("compaction_populating_block", db.populating_block.load() ? 1 : 0,

@@ -1,7 +1,7 @@
-// Random histories of a database against a map in memory: append, go stale, delete, compact, clean
-// tombstones, snapshot, close and open, crash, a full disk; half of them with an out-of-order
-// window. Whatever happened, a query gives what the map holds. NARTHEX_MODEL_OPERATIONS=2000000
-// runs as many histories as that takes.
+// Random histories of a database against a map in memory: append, go stale, delete, compact (stale
+// series, too), clean tombstones, snapshot, close and open, crash, a full disk; half of them with
+// an out-of-order window. Whatever happened, a query gives what the map holds.
+// NARTHEX_MODEL_OPERATIONS=2000000 runs as many histories as that takes.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -40,8 +40,12 @@ Histogram RandomHistogram(std::mt19937_64& random) {
 
 class History {
  public:
-  explicit History(uint64_t seed)
-      : disk_(seed), random_(seed), window_ms_(seed % 2 == 0 ? 0 : 1'800'000) {
+  enum class StaleSeries { kStay, kAreCompacted };
+  History(uint64_t seed, StaleSeries stale_series)
+      : disk_(seed),
+        random_(seed),
+        window_ms_(seed % 2 == 0 ? 0 : 1'800'000),
+        stale_series_(stale_series) {
     Open();
   }
 
@@ -53,8 +57,11 @@ class History {
     } else if (dice < 930) {
       // Deletion leaves late samples of the head alone but not those in blocks: no model for that.
       if (window_ms_ == 0) Delete();
-    } else if (dice < 960) {
+    } else if (dice < (stale_series_ == StaleSeries::kStay ? 960 : 950)) {
       ASSERT_TRUE(db_->Tick().ok());
+    } else if (dice < 960) {
+      const Status moved = db_->CompactStaleSeries();
+      ASSERT_TRUE(moved.ok()) << moved.message();
     } else if (dice < 970) {
       const Status cleaned = db_->CleanTombstones();
       ASSERT_TRUE(cleaned.ok()) << cleaned.message();
@@ -181,7 +188,11 @@ class History {
       if (last == '7' && !used.insert(labels).second) continue;
       bool histogram = last == '8' || (last == '7' && random_() % 4 != 0);
       int64_t t = now_ms_ + static_cast<int64_t>(random_() % 3) * 1000;
-      const bool late = random_() % 10 == 0 && (window_ms_ == 0 || last != '7');
+      // A stale series may have left the head, and its next sample may then be older.
+      const bool late =
+          random_() % 10 == 0 &&
+          (window_ms_ > 0 ? last != '7'
+                          : stale_series_ == StaleSeries::kStay || !stale_.contains(labels));
       if (late) t -= static_cast<int64_t>(random_() % 2'000'000);
       std::mt19937_64* values = &random_;
       std::mt19937_64 fixed(static_cast<uint64_t>(t));
@@ -232,7 +243,12 @@ class History {
         continue;
       }
       newest = t;
-      if (text == "stale") text = "NaN";
+      if (text == "stale") {
+        stale_.insert(labels);
+        text = "NaN";
+      } else {
+        stale_.erase(labels);
+      }
       model_[labels][t] = text;
     }
   }
@@ -254,9 +270,11 @@ class History {
   testing::SimulatedDisk disk_;
   std::mt19937_64 random_;
   const int64_t window_ms_;
+  const StaleSeries stale_series_;
   std::unique_ptr<Db> db_;
   std::map<Labels, std::map<int64_t, std::string>> model_;
   std::map<Labels, int64_t> newest_;
+  std::set<Labels> stale_;  // The newest sample is a stale marker.
   int64_t now_ms_ = 1'700'000'000'000;
 };
 
@@ -265,7 +283,7 @@ TEST(DbModel, OldHistories) {
   SetLogLevel(LogLevel(4));
   for (const uint64_t seed : {105U, 293U, 4246U}) {
     SCOPED_TRACE("NARTHEX_TEST_SEED=" + std::to_string(seed));
-    History history(seed);
+    History history(seed, History::StaleSeries::kStay);
     for (; history.operations_ < 250; ++history.operations_) {
       history.Step();
       ASSERT_FALSE(HasFatalFailure());
@@ -286,7 +304,7 @@ TEST(DbModel, RandomHistories) {
   size_t blocks = 0;
   for (uint64_t seed = first; seed < first + histories; ++seed) {
     SCOPED_TRACE("NARTHEX_TEST_SEED=" + std::to_string(seed));
-    History history(seed);
+    History history(seed, History::StaleSeries::kAreCompacted);
     for (; history.operations_ < kOperations; ++history.operations_) {
       history.Step();
       ASSERT_FALSE(HasFatalFailure());

@@ -410,8 +410,7 @@ TEST(DbConfig, RefusesWhatItCannotDo) {
             "float chunk encoding \"xor\" is incompatible with start-timestamp storage; XOR chunks "
             "do not store start timestamps, use \"xor2\"");
   reloaded.float_encoding = FloatEncoding::kXor2;
-  reloaded.stale_series_compaction_threshold = 0.5;
-  EXPECT_EQ(db->ApplyConfig(reloaded).code(), ErrorCode::kUnsupported);
+  EXPECT_TRUE(db->ApplyConfig(reloaded).ok());
 }
 
 std::filesystem::path ConformanceDirectory() {

@@ -59,10 +59,10 @@ class HeadIterator : public SourceSeriesIterator {
 
 class HeadSource : public BlockSource {
  public:
-  HeadSource(const Head* head, uint64_t late_until)
-      : head_(head),
-        late_until_(late_until),
-        sorted_(head->SortSeries(late_until == 0 ? Head::Which::kAll : Head::Which::kLate)) {}
+  HeadSource(const Head* head, uint64_t late_until, const Head::SortedSeries& sorted)
+      : head_(head), late_until_(late_until), sorted_(sorted) {}
+  HeadSource(const Head* head, uint64_t late_until, Head::SortedSeries&& sorted)
+      : head_(head), late_until_(late_until), own_(std::move(sorted)), sorted_(own_) {}
 
   Status ForEachSymbol(const std::function<Status(std::string_view)>& visit) override {
     // The empty text stands in every block of the head: upstream's key of all series.
@@ -77,17 +77,24 @@ class HeadSource : public BlockSource {
  private:
   const Head* head_;
   uint64_t late_until_;
-  Head::SortedSeries sorted_;
+  const Head::SortedSeries own_;
+  const Head::SortedSeries& sorted_;
 };
 
 }  // namespace
 
 std::unique_ptr<BlockSource> NewHeadSource(const Head* head) {
-  return std::make_unique<HeadSource>(head, 0);
+  return std::make_unique<HeadSource>(head, 0, head->SortSeries(Head::Which::kAll));
 }
 
 std::unique_ptr<BlockSource> NewLateSource(const Head* head, const Head::LateSnapshot& snapshot) {
-  return std::make_unique<HeadSource>(head, snapshot.last_chunk);
+  return std::make_unique<HeadSource>(head, snapshot.last_chunk,
+                                      head->SortSeries(Head::Which::kLate));
+}
+
+std::unique_ptr<BlockSource> NewSelectedSource(const Head* head,
+                                               const Head::SortedSeries& selected) {
+  return std::make_unique<HeadSource>(head, 0, selected);
 }
 
 }  // namespace narthex::tsdb

@@ -298,7 +298,10 @@ Head::SortedSeries Head::SortSeries(Which which) const {
     Slab& slab = store_.slab_at(number);
     const std::lock_guard lock(slab.mutex);
     for (uint32_t i = 0; i < kSlotsPerSlab; ++i) {
-      const bool wanted = which == Which::kAll || (slab.hot[i].flags & kHasOutOfOrder) != 0;
+      const uint8_t flags = slab.hot[i].flags;
+      const bool late = (flags & kHasOutOfOrder) != 0;
+      const bool wanted =
+          which == Which::kAll || (which == Which::kLate ? late : (flags & kStale) && !late);
       if (slab.cold[i].ref != 0 && wanted) {
         sorted.series.push_back({number * kSlotsPerSlab + i, slab.cold[i].ref});
       }
@@ -321,6 +324,18 @@ Head::SortedSeries Head::SortSeries(Which which) const {
   });
   sorted.texts = std::move(order.texts);
   return sorted;
+}
+
+Head::StaleSelection Head::SelectStale() const {
+  StaleSelection selection;
+  selection.sorted = SortSeries(Which::kStale);
+  selection.last_ms.reserve(selection.sorted.series.size());
+  for (const SortedSeries::Entry& entry : selection.sorted.series) {
+    Slab& slab = store_.slab(entry.slot);
+    const std::lock_guard lock(slab.mutex);
+    selection.last_ms.push_back(slab.hot[SeriesStore::IndexOf(entry.slot)].xor_state.last_ms);
+  }
+  return selection;
 }
 
 Status Head::ReadRange(const SortedSeries::Entry& entry, TimeRange range, RangeSeries* out) const {

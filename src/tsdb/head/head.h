@@ -187,7 +187,7 @@ class Head {
     std::vector<Entry> series;
     std::vector<SlabRef> texts;
   };
-  enum class Which : uint8_t { kAll, kLate };
+  enum class Which : uint8_t { kAll, kLate, kStale };
   SortedSeries SortSeries(Which which) const;
   std::string_view TextOf(SlabRef text) const { return index_.TextAt(text); }
   // What a block takes of one series: whole chunks that touch `range`, and what is deleted.
@@ -214,6 +214,18 @@ class Head {
   Status ReadLateRange(const SortedSeries::Entry& entry, TimeRange range, uint64_t last_chunk,
                        RangeSeries* out) const;
   Status TruncateLate(const LateSnapshot& snapshot);
+
+  // Compaction of stale series: those whose newest sample is a stale marker and that hold nothing
+  // out of order. The caller makes blocks of them, lists the blocks, and lets the head drop them.
+  struct StaleSelection {
+    SortedSeries sorted;
+    std::vector<int64_t> last_ms;  // Of each series; in order, a later sample has a later time.
+  };
+  StaleSelection SelectStale() const;
+  // Drops the series that nothing was appended to since the selection, and notes in the log that
+  // they are gone. A series whose exemplars a replay still needs loses its chunks alone. Gives the
+  // number of series that went. Waits for readers as TruncateLate does.
+  Result<size_t> EvictStale(const StaleSelection& selection);
   // INT64_MAX: none since the last compaction of them.
   int64_t min_late_ms() const { return min_late_ms_.load(std::memory_order_acquire); }
 
@@ -306,6 +318,17 @@ class Head {
   Status CollectGarbage();
   GcResult DropOldChunks(int64_t mint_ms, std::vector<SlotId>* empty);
   size_t RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_min_ms);
+  // Epochs older than the result belong to no open appender; those opened from now on mark what
+  // they resolve with a newer one.
+  uint64_t OldestOpenEpoch();
+  // What hangs on series that left the tables. Their samples may stand in the WAL until blocks
+  // hold everything before `expiry_ms`.
+  void ForgetDead(const std::vector<uint64_t>& dead,
+                  std::vector<std::pair<PairId, uint64_t>> dead_postings, int64_t expiry_ms);
+  // Whether the series is as it was selected and no appender has found it; frees its chunks then.
+  // `keep` tells that it must stay without them.
+  bool ReleaseStale(const SortedSeries::Entry& entry, int64_t last_ms, uint16_t oldest_open,
+                    bool* keep);
   // With index_mutex_ held exclusively.
   void RemoveIfDead(SlotId slot, uint16_t oldest_open, std::vector<uint64_t>* dead,
                     std::vector<std::pair<PairId, uint64_t>>* dead_postings);

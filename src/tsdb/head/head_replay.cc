@@ -529,6 +529,11 @@ void Head::EvictReplayed(uint64_t ref) {
       pool_.Free(chunk.data);
       return true;
     });
+    // A series with late samples is not evicted: what the chunk files still have stands in blocks.
+    if (hot.flags & kHasOutOfOrder) {
+      slab.out_of_order.erase(index);
+      hot.flags = static_cast<uint8_t>(hot.flags & ~kHasOutOfOrder);
+    }
   }
   std::vector<uint64_t> dead;
   std::vector<std::pair<PairId, uint64_t>> dead_postings;

@@ -20,6 +20,7 @@ constexpr auto kReaderPoll = std::chrono::milliseconds(5);
 constexpr int64_t kHoldNanos = 1'000'000;
 constexpr auto kGapBetweenHolds = std::chrono::microseconds(100);
 constexpr size_t kPairsPerStep = 64;
+constexpr size_t kEvictionsPerStep = 128;
 // Longer lists are rewritten beside the lock.
 constexpr uint32_t kListBesideLock = 16'384;
 
@@ -327,14 +328,8 @@ void Head::RemovePostings(std::vector<std::pair<PairId, uint64_t>> dead) {
 
 size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_min_ms) {
   if (candidates.empty()) return 0;
-  // A series that an open appender has resolved stays: its sample is on the way. Appenders opened
-  // after this line mark what they resolve with the new epoch.
-  uint64_t oldest_open;
-  {
-    const std::lock_guard lock(epoch_mutex_);
-    ++epoch_;
-    oldest_open = open_epochs_.empty() ? epoch_ : open_epochs_.begin()->first;
-  }
+  // A series that an open appender has resolved stays: its sample is on the way.
+  const uint64_t oldest_open = OldestOpenEpoch();
   std::vector<uint64_t> dead;
   std::vector<std::pair<PairId, uint64_t>> dead_postings;
   // Nothing grows by copying while the lock is held.
@@ -347,6 +342,18 @@ size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_
     RemoveIfDead(candidates[next++], static_cast<uint16_t>(oldest_open), &dead, &dead_postings);
     return next < candidates.size();
   });
+  ForgetDead(dead, std::move(dead_postings), actual_min_ms);
+  return dead.size();
+}
+
+uint64_t Head::OldestOpenEpoch() {
+  const std::lock_guard lock(epoch_mutex_);
+  ++epoch_;
+  return open_epochs_.empty() ? epoch_ : open_epochs_.begin()->first;
+}
+
+void Head::ForgetDead(const std::vector<uint64_t>& dead,
+                      std::vector<std::pair<PairId, uint64_t>> dead_postings, int64_t expiry_ms) {
   RemovePostings(std::move(dead_postings));
   InIndexHolds([&] { return index_.Sweep(kPairsPerStep); });
   {
@@ -362,14 +369,89 @@ size_t Head::RemoveSeries(const std::vector<SlotId>& candidates, int64_t actual_
     }
   }
   if (options_.wal != nullptr) {
-    // Their samples may stand in the WAL as long as it reaches back to the head's oldest data.
+    // The checkpoint keeps their series records so long.
     const std::lock_guard lock(expiry_mutex_);
     for (const uint64_t ref : dead) {
       int64_t& until = wal_expiry_.try_emplace(ref, INT64_MIN).first->second;
-      until = std::max(until, actual_min_ms);
+      until = std::max(until, expiry_ms);
     }
   }
   counters_.series_removed.fetch_add(dead.size(), std::memory_order_relaxed);
+}
+
+bool Head::ReleaseStale(const SortedSeries::Entry& entry, int64_t last_ms, uint16_t oldest_open,
+                        bool* keep) {
+  Slab& slab = store_.slab(entry.slot);
+  const uint16_t index = SeriesStore::IndexOf(entry.slot);
+  const std::lock_guard lock(slab.mutex);
+  SeriesHot& hot = slab.hot[index];
+  const bool waits = std::any_of(slab.pending.begin(), slab.pending.end(),
+                                 [&](const PendingChunk& chunk) { return chunk.index == index; });
+  if (slab.cold[index].ref != entry.ref || (hot.flags & kStale) == 0 ||
+      (hot.flags & kHasOutOfOrder) != 0 || hot.xor_state.last_ms != last_ms || waits ||
+      static_cast<int16_t>(hot.touch_epoch - oldest_open) >= 0) {
+    return false;
+  }
+  uint64_t chunks = 0;
+  if (hot.encoding != ChunkEncoding::kNone) {
+    DropOpenChunk(&pool_, slab, index);
+    ++chunks;
+  }
+  if (hot.mapped != kNoSlab) {
+    std::vector<MappedChunk> mapped;
+    ReadMappedChunks(pool_, hot.mapped, &mapped);
+    chunks += mapped.size();
+    pool_.Free(hot.mapped);
+    hot.mapped = kNoSlab;
+  }
+  counters_.chunks_removed.fetch_add(chunks, std::memory_order_relaxed);
+  const auto exemplar = slab.exemplar_times.find(index);
+  *keep = exemplar != slab.exemplar_times.end() && exemplar->second >= min_valid_ms();
+  return true;
+}
+
+Result<size_t> Head::EvictStale(const StaleSelection& selection) {
+  const std::vector<SortedSeries::Entry>& series = selection.sorted.series;
+  if (series.empty()) return size_t{0};
+  // Readers that were opened before the blocks were listed find the samples here alone.
+  const uint64_t reader = isolation_.NextReader();
+  WaitForReaders([&] { return isolation_.HasReaderBefore(reader); },
+                 [&] { return isolation_.ExpireReadersBefore(reader); });
+  const std::lock_guard maintenance(maintenance_mutex_);
+  NARTHEX_RETURN_IF_ERROR(MapFullChunksLocked());
+  const auto oldest_open = static_cast<uint16_t>(OldestOpenEpoch());
+  std::vector<uint64_t> dead;
+  std::vector<std::pair<PairId, uint64_t>> dead_postings;
+  dead.reserve(series.size());
+  std::vector<WalTombstone> stones;
+  std::string record;
+  Status logged;
+  size_t next = 0;
+  // The log says that a series is gone before anybody can make one of the same labels again: a
+  // replay gives one slot to both, and would drop what came after.
+  InIndexHolds([&] {
+    stones.clear();
+    for (const size_t end = std::min(next + kEvictionsPerStep, series.size()); next < end; ++next) {
+      bool keep = false;
+      if (!ReleaseStale(series[next], selection.last_ms[next], oldest_open, &keep) || keep) {
+        continue;
+      }
+      const size_t before = dead.size();
+      RemoveIfDead(series[next].slot, oldest_open, &dead, &dead_postings);
+      for (size_t i = before; i < dead.size(); ++i) {
+        stones.push_back({dead[i], INT64_MIN, INT64_MAX});
+      }
+    }
+    if (!stones.empty() && options_.wal != nullptr) {
+      record.clear();
+      EncodeTombstones(stones, &record);
+      logged = options_.wal->Log(record);
+    }
+    return logged.ok() && next < series.size();
+  });
+  ForgetDead(dead, std::move(dead_postings), max_time_ms());
+  // A replay of what could not be logged brings series back that blocks hold, too: no harm.
+  NARTHEX_RETURN_IF_ERROR(std::move(logged));
   return dead.size();
 }
 
