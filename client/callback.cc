@@ -46,13 +46,22 @@ class FunctionCollector final : public Collector {
   std::function<double()> function_;  // Guarded by mutex_.
 };
 
+Result<FunctionMetric> FunctionMetric::Declare(Registry& registry, const MetricOptions& options,
+                                               MetricType type, std::function<double()> function) {
+  FunctionMetric metric;
+  metric.collector_ =
+      std::make_shared<FunctionCollector>(MakeDescription(options), type, std::move(function));
+  Result<Registration> registration = registry.RegisterScoped(metric.collector_);
+  if (!registration.ok()) return registration.status();
+  metric.registration_ = *std::move(registration);
+  return metric;
+}
+
 FunctionMetric::FunctionMetric(Registry& registry, const MetricOptions& options, MetricType type,
-                               std::function<double()> function)
-    : collector_(std::make_shared<FunctionCollector>(MakeDescription(options), type,
-                                                     std::move(function))) {
-  Result<Registration> registration = registry.RegisterScoped(collector_);
-  if (!registration.ok()) Fail(registration.status().message());
-  registration_ = *std::move(registration);
+                               std::function<double()> function) {
+  Result<FunctionMetric> metric = Declare(registry, options, type, std::move(function));
+  if (!metric.ok()) Fail(metric.status().message());
+  *this = *std::move(metric);
 }
 
 FunctionMetric::FunctionMetric(FunctionMetric&&) noexcept = default;

@@ -26,6 +26,9 @@ class FunctionMetric {
   FunctionMetric() = default;
   FunctionMetric(Registry& registry, const MetricOptions& options, MetricType type,
                  std::function<double()> function);
+  // Returns the error, on which the constructor aborts.
+  static Result<FunctionMetric> Declare(Registry& registry, const MetricOptions& options,
+                                        MetricType type, std::function<double()> function);
   FunctionMetric(FunctionMetric&&) noexcept;
   FunctionMetric& operator=(FunctionMetric&&) noexcept;
   ~FunctionMetric();
