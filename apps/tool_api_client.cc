@@ -48,27 +48,6 @@ LabelMap ReadLabels(const json::value& object) {
   return labels;
 }
 
-// {__name__="up", job="x"}; names are never quoted.
-std::string LabelSetText(const LabelMap& labels) {
-  std::string out = "{";
-  for (const auto& [name, value] : labels) {
-    if (out.size() > 1) out += ", ";
-    out += name + "=" + GoQuote(value);
-  }
-  return out + "}";
-}
-
-// up{job="x"}
-std::string MetricText(LabelMap labels) {
-  std::string metric;
-  if (const auto name = labels.find("__name__"); name != labels.end()) {
-    metric = name->second;
-    labels.erase(name);
-    if (labels.empty()) return metric;
-  }
-  return metric + LabelSetText(labels);
-}
-
 // The order of client_golang's matrices: fewer labels first.
 bool ComesBefore(const LabelMap& a, const LabelMap& b) {
   if (a.size() != b.size()) return a.size() < b.size();
@@ -103,17 +82,8 @@ Result<double> ReadNumber(const json::value& value) {
   return *number;
 }
 
-struct BucketText {
-  int64_t boundaries = 0;
-  double lower = 0, upper = 0, count = 0;
-};
-struct HistogramText {
-  double count = 0, sum = 0;
-  std::vector<BucketText> buckets;
-};
-
-Result<HistogramText> ReadHistogram(const json::value& value) {
-  HistogramText histogram;
+Result<ApiHistogram> ReadHistogram(const json::value& value) {
+  ApiHistogram histogram;
   NARTHEX_TRY(histogram.count, ReadNumber(Member(value, "count")));
   NARTHEX_TRY(histogram.sum, ReadNumber(Member(value, "sum")));
   const json::value& buckets = Member(value, "buckets");
@@ -123,7 +93,7 @@ Result<HistogramText> ReadHistogram(const json::value& value) {
       return BadData("wrong number of fields");
     }
     const json::array& fields = element.as_array();
-    BucketText bucket;
+    ApiBucket bucket;
     if (fields[0].is_number()) bucket.boundaries = fields[0].to_number<int64_t>();
     NARTHEX_TRY(bucket.lower, ReadNumber(fields[1]));
     NARTHEX_TRY(bucket.upper, ReadNumber(fields[2]));
@@ -133,12 +103,12 @@ Result<HistogramText> ReadHistogram(const json::value& value) {
   return histogram;
 }
 
-std::string PrintHistogram(const HistogramText& histogram) {
+std::string PrintHistogram(const ApiHistogram& histogram) {
   std::string out =
       fmt::format("Count: {}, Sum: {}, Buckets: [", FormatFloatFPrecision(histogram.count, 6),
                   FormatFloatFPrecision(histogram.sum, 6));
   bool first = true;
-  for (const BucketText& bucket : histogram.buckets) {
+  for (const ApiBucket& bucket : histogram.buckets) {
     if (!first) out += ' ';
     first = false;
     out += bucket.boundaries == 1 || bucket.boundaries == 3 ? '[' : '(';
@@ -149,12 +119,12 @@ std::string PrintHistogram(const HistogramText& histogram) {
   return out + "]";
 }
 
-std::string HistogramJson(const HistogramText& histogram) {
+std::string HistogramJson(const ApiHistogram& histogram) {
   std::string out = fmt::format(R"({{"count":"{}","sum":"{}","buckets":)",
                                 FormatFloatF(histogram.count), FormatFloatF(histogram.sum));
   if (histogram.buckets.empty()) return out + "null}";
   char separator = '[';
-  for (const BucketText& bucket : histogram.buckets) {
+  for (const ApiBucket& bucket : histogram.buckets) {
     out += fmt::format(R"({}[{},"{}","{}","{}"])", separator, bucket.boundaries,
                        FormatFloatF(bucket.lower), FormatFloatF(bucket.upper),
                        FormatFloatF(bucket.count));
@@ -172,7 +142,7 @@ Result<std::string> PrintPair(const json::value& pair, bool is_histogram, Form f
   const json::value& value = pair.as_array()[1];
   const std::string time = FormatApiTime(time_ms);
   if (is_histogram) {
-    NARTHEX_TRY(const HistogramText histogram, ReadHistogram(value));
+    NARTHEX_TRY(const ApiHistogram histogram, ReadHistogram(value));
     return form == Form::kText ? PrintHistogram(histogram) + " @[" + time + "]"
                                : "[" + time + "," + HistogramJson(histogram) + "]";
   }
@@ -191,7 +161,7 @@ Result<std::string> PrintVector(const json::array& samples, Form form) {
     const LabelMap labels = ReadLabels(Member(sample, "metric"));
     if (form == Form::kText) {
       if (!out.empty()) out += '\n';
-      out += MetricText(labels) + " => " + pair;
+      out += ApiMetricText(labels) + " => " + pair;
     } else {
       out += fmt::format(R"({}{{"metric":{},"{}":{}}})", out.empty() ? "[" : ",",
                          LabelsJson(labels), is_histogram ? "histogram" : "value", pair);
@@ -226,7 +196,7 @@ Result<std::string> PrintMatrix(const json::array& streams, Form form) {
     }
     if (form == Form::kText) {
       if (!out.empty()) out += '\n';
-      out += MetricText(labels) + " =>\n" + parts[0];
+      out += ApiMetricText(labels) + " =>\n" + parts[0];
       if (!parts[0].empty() && !parts[1].empty()) out += '\n';
       out += parts[1];
       continue;
@@ -288,6 +258,63 @@ Result<std::vector<std::string>> ReadValues(const std::string& data) {
 }
 
 }  // namespace
+
+std::string ApiLabelsText(const std::map<std::string, std::string>& labels) {
+  std::string out = "{";
+  for (const auto& [name, value] : labels) {
+    if (out.size() > 1) out += ", ";
+    out += name + "=" + GoQuote(value);
+  }
+  return out + "}";
+}
+
+std::string ApiMetricText(std::map<std::string, std::string> labels) {
+  std::string metric;
+  if (const auto name = labels.find("__name__"); name != labels.end()) {
+    metric = name->second;
+    labels.erase(name);
+    if (labels.empty()) return metric;
+  }
+  return metric + ApiLabelsText(labels);
+}
+
+Result<std::optional<std::vector<ApiSeries>>> ReadMatrix(const std::string& data,
+                                                         std::string* type) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(data, error);
+  if (error) return BadData(error.message());
+  *type = AsText(Member(parsed, "resultType"));
+  const json::value& result = Member(parsed, "result");
+  if (*type != "matrix" || !result.is_array()) return std::optional<std::vector<ApiSeries>>();
+  std::vector<ApiSeries> matrix;
+  for (const json::value& stream : result.as_array()) {
+    ApiSeries& series = matrix.emplace_back();
+    series.labels = ReadLabels(Member(stream, "metric"));
+    const auto for_each = [&](const char* member, auto take) -> Status {
+      for (const json::value& pair : AsArray(Member(stream, member))) {
+        if (!pair.is_array() || pair.as_array().size() != 2) {
+          return BadData("wrong number of fields");
+        }
+        NARTHEX_TRY(const int64_t time_ms, ReadTime(pair.as_array()[0]));
+        NARTHEX_RETURN_IF_ERROR(take(time_ms, pair.as_array()[1]));
+      }
+      return {};
+    };
+    NARTHEX_RETURN_IF_ERROR(
+        for_each("values", [&](int64_t time_ms, const json::value& value) -> Status {
+          NARTHEX_TRY(const double number, ReadNumber(value));
+          series.values.emplace_back(time_ms, number);
+          return {};
+        }));
+    NARTHEX_RETURN_IF_ERROR(
+        for_each("histograms", [&](int64_t time_ms, const json::value& value) -> Status {
+          NARTHEX_TRY(ApiHistogram histogram, ReadHistogram(value));
+          series.histograms.emplace_back(time_ms, std::move(histogram));
+          return {};
+        }));
+  }
+  return std::optional(std::move(matrix));
+}
 
 ApiClient::ApiClient(Url server, std::shared_ptr<const net::HttpClientOptions> options,
                      Values headers)
@@ -368,7 +395,7 @@ Result<std::string> QueryResultJson(const std::string& data) {
 Result<std::string> SeriesText(const std::string& data) {
   NARTHEX_TRY(const std::vector<LabelMap> series, ReadSeries(data));
   std::string out;
-  for (const LabelMap& labels : series) out += LabelSetText(labels) + "\n";
+  for (const LabelMap& labels : series) out += ApiLabelsText(labels) + "\n";
   return out;
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +44,30 @@ class ApiClient {
 
 // Seconds with as many decimals as needed.
 std::string FormatApiTime(int64_t ms);
+
+// A range of one series, as numbers.
+struct ApiBucket {
+  int64_t boundaries = 0;
+  double lower = 0, upper = 0, count = 0;
+  auto operator<=>(const ApiBucket&) const = default;
+};
+struct ApiHistogram {
+  double count = 0, sum = 0;
+  std::vector<ApiBucket> buckets;
+};
+struct ApiSeries {
+  std::map<std::string, std::string> labels;
+  std::vector<std::pair<int64_t, double>> values;  // Milliseconds first, as is the next one.
+  std::vector<std::pair<int64_t, ApiHistogram>> histograms;
+};
+// The series of a matrix in the server's order; nothing when `data` is of another type, whose name
+// `type` tells.
+Result<std::optional<std::vector<ApiSeries>>> ReadMatrix(const std::string& data,
+                                                         std::string* type);
+// up{job="x"}; names are never quoted.
+std::string ApiMetricText(std::map<std::string, std::string> labels);
+// {__name__="up", job="x"}
+std::string ApiLabelsText(const std::map<std::string, std::string>& labels);
 
 // The `data` of a query as `promtool query` prints it. kInvalidInput when it is no such data.
 Result<std::string> QueryResultText(const std::string& data);

@@ -7,6 +7,7 @@
 
 #include "apps/tool.h"
 #include "apps/tool_api_client.h"
+#include "apps/tool_query.h"
 #include "net/url.h"
 #include "util/numbers.h"
 #include "util/strings.h"
@@ -20,9 +21,7 @@ constexpr int64_t kFarAwayMs = 9999LL * 60 * kMinuteMs;
 
 struct QueryOptions {
   std::string format = "promql";
-  std::string server_text;  // Of analyze.
-  std::string type;         // Likewise.
-  int64_t duration_nanos = 3600 * kNanosPerSecond;
+  AnalyzeQueryOptions analyze;
   Url server;
   std::string expression;
   std::string name;
@@ -135,15 +134,24 @@ int QueryLabels(const QueryOptions& options, const ToolContext& context) {
   return PrintAnswer(answer, options.json() ? LabelValuesJson : LabelValuesText, "");
 }
 
+int QueryAnalyze(const QueryOptions& options, const ToolContext& context) {
+  ApiClient client = MakeClient(options, context);
+  return ReportError(AnalyzeQueries(client, options.analyze));
+}
+
+constexpr char kServerHelp[] = "Prometheus server to query.";
+
+std::function<Status(std::string_view)> SetServer(QueryOptions& options) {
+  return [target = &options](std::string_view text) -> Status {
+    Result<Url> url = Url::Parse(text);
+    if (!url.ok()) return url.status().WithPrefix("invalid URL: ");
+    target->server = *std::move(url);
+    return {};
+  };
+}
+
 void DeclareServer(Command& command, QueryOptions& options) {
-  QueryOptions* target = &options;
-  command.AddArgument({"server", "Prometheus server to query.", true, false,
-                       [target](std::string_view text) -> Status {
-                         Result<Url> url = Url::Parse(text);
-                         if (!url.ok()) return url.status().WithPrefix("invalid URL: ");
-                         target->server = *std::move(url);
-                         return {};
-                       }});
+  command.AddArgument({"server", kServerHelp, true, false, SetServer(options)});
 }
 
 FlagSet::Flag& DeclareText(Command& command, std::string name, std::string* target,
@@ -154,9 +162,9 @@ FlagSet::Flag& DeclareText(Command& command, std::string name, std::string* targ
       .Placeholder(std::move(placeholder));
 }
 
-FlagSet::Flag& DeclareMatch(Command& command, QueryOptions& options) {
+FlagSet::Flag& DeclareMatch(Command& command, std::vector<std::string>* target) {
   return command.flags()
-      .Strings("match", &options.match, "Series selector. Can be specified multiple times.")
+      .Strings("match", target, "Series selector. Can be specified multiple times.")
       .Placeholder("MATCH ...");
 }
 
@@ -204,7 +212,7 @@ void DeclareQueryCommands(Command& query, ToolContext& context) {
 
   Command& series = query.AddCommand("series", "Run series query.");
   DeclareServer(series, *options);
-  DeclareMatch(series, *options).Required();
+  DeclareMatch(series, &options->match).Required();
   DeclareText(series, "start", &options->start, "Start time (RFC3339 or Unix timestamp).");
   DeclareText(series, "end", &options->end, "End time (RFC3339 or Unix timestamp).");
   series.OnRun(run(&QuerySeries));
@@ -215,23 +223,24 @@ void DeclareQueryCommands(Command& query, ToolContext& context) {
                       "Label name to provide label values for.");
   DeclareText(labels, "start", &options->start, "Start time (RFC3339 or Unix timestamp).");
   DeclareText(labels, "end", &options->end, "End time (RFC3339 or Unix timestamp).");
-  DeclareMatch(labels, *options);
+  DeclareMatch(labels, &options->match);
   labels.OnRun(run(&QueryLabels));
 
   Command& analyze = query.AddCommand(
       "analyze",
       "Run queries against your Prometheus to analyze the usage pattern of certain metrics.");
-  DeclareText(analyze, "server", &options->server_text, "Prometheus server to query.").Required();
-  DeclareText(analyze, "type", &options->type, "Type of metric: histogram.").Required();
   analyze.flags()
-      .GoDuration("duration", &options->duration_nanos, "Time frame to analyze.")
+      .Custom("server", "SERVER", kServerHelp, SetServer(*options),
+              [options] { return options->server.ToString(); })
+      .Required();
+  DeclareText(analyze, "type", &options->analyze.type, "Type of metric: histogram.").Required();
+  analyze.flags()
+      .GoDuration("duration", &options->analyze.duration_nanos, "Time frame to analyze.")
       .Placeholder("1h");
-  DeclareText(analyze, "time", &options->time,
+  DeclareText(analyze, "time", &options->analyze.time,
               "Query time (RFC3339 or Unix timestamp), defaults to now.");
-  DeclareMatch(analyze, *options).Required();
-  analyze.OnRun([] {
-    return ReportError(Status(ErrorCode::kUnsupported, "query analyze: not supported yet"));
-  });
+  DeclareMatch(analyze, &options->analyze.match).Required();
+  analyze.OnRun(run(&QueryAnalyze));
 }
 
 void AddQueryCommands(Command& root, ToolContext& context) {

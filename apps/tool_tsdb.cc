@@ -215,13 +215,7 @@ std::string BlocksTable(const Blocks& blocks, bool header, bool human_readable) 
 void AddTsdbCommands(Command& root, ToolContext& context) {
   Command& tsdb = root.AddCommand("tsdb", "Run tsdb commands.");
 
-  struct BenchOptions {
-    std::string output = "benchout";
-    int64_t metrics = 10'000;
-    int64_t scrapes = 3'000;
-    std::string file;
-  };
-  const auto bench_options = std::make_shared<BenchOptions>();
+  const auto bench_options = std::make_shared<WriteBenchmarkOptions>();
   Command& bench = tsdb.AddCommand("bench", "Run benchmarks.");
   Command& write = bench.AddCommand("write", "Run a write performance benchmark.");
   write.flags().String("out", &bench_options->output, "Set the output path.");
@@ -230,9 +224,7 @@ void AddTsdbCommands(Command& root, ToolContext& context) {
   write.TextArgument("file", &bench_options->file, Presence::kOptional,
                      "Input file with samples data, default is "
                      "(../../tsdb/testdata/20kseries.json).");
-  write.OnRun([bench_options] {
-    return ReportError(Status(ErrorCode::kUnsupported, "tsdb bench write: not supported yet"));
-  });
+  write.OnRun([bench_options] { return ReportError(BenchmarkWrites(*bench_options)); });
 
   const auto analyze_options = std::make_shared<AnalyzeOptions>();
   Command& analyze = tsdb.AddCommand(

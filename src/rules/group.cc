@@ -39,9 +39,13 @@ Group::Group(GroupOptions options, std::vector<std::unique_ptr<Rule>> rules,
       batches_(SplitIntoBatches(rules_)),
       previous_series_(rules_.size()) {}
 
+int64_t SlotAt(const GroupOptions& options, int64_t now_nanos) {
+  const int64_t adjusted = now_nanos - SlotOffset(options);
+  return now_nanos - adjusted % options.interval_nanos;
+}
+
 int64_t Group::SlotAt(int64_t now_nanos) const {
-  const int64_t adjusted = now_nanos - offset_nanos_;
-  return adjusted - adjusted % options_.interval_nanos + offset_nanos_;
+  return now_nanos - (now_nanos - offset_nanos_) % options_.interval_nanos;
 }
 
 int64_t Group::FirstDue() {

@@ -31,6 +31,9 @@ struct GroupOptions {
   std::string definition;
 };
 
+// The slot of such a group at or before a time.
+int64_t SlotAt(const GroupOptions& options, int64_t now_nanos);
+
 // For /metrics; labels rule_group="<file>;<name>".
 struct GroupCounters {
   std::atomic<uint64_t> evaluations{0};

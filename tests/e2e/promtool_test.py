@@ -144,6 +144,66 @@ def test_backfill(folder):
                            "none\n"), err
 
 
+def test_backfill_of_rules_and_analysis_of_queries(folder):
+    samples = "# TYPE h histogram\n"
+    for t in range(0, 7200, 60):
+        samples += "".join(f'h_bucket{{le="{le}"}} {n * t} {t}\n' for le, n in
+                           [("1.0", 0), ("2.0", 1), ("+Inf", 3)])
+    (folder / "in.om").write_text(samples + "# EOF\n")
+    data = folder / "data"
+    assert tool("tsdb", "create-blocks-from", "openmetrics", folder / "in.om", data)[0] == 0
+    server = Server(folder, data=data, flags=["--storage.tsdb.retention.time=100y"])
+
+    code, out, err = tool("query", "analyze", f"--server={server.url}", "--type=histogram",
+                          "--match=h_bucket", "--time=3600", "--duration=10m")
+    assert (code, err) == (0, ""), err
+    assert "\n- h_bucket{} (classic): 2/2.000/2/3\n" in out, out
+    assert out.endswith("\nClassic histogram series (1 in total):\n- min populated: 2/2.000/2\n"
+                        "- avg populated: 2/2.000/2\n- max populated: 2/2.000/2\n"
+                        "- total: 3/3.000/3\n"), out
+    code, _, err = tool("query", "analyze", f"--server={server.url}", "--type=summary",
+                        "--match=x")
+    assert (code, err) == (1, "analyze type is summary, must be 'histogram'\n")
+
+    (folder / "rules.yml").write_text("""
+groups:
+- name: g
+  interval: 120s
+  labels: {team: a}
+  rules:
+  - {record: r, expr: 'sum(h_bucket{le="2.0"})', labels: {x: "y"}}
+  - {alert: A, expr: 'h_bucket > 0'}
+""")
+    blocks = folder / "blocks"
+    rules = ["tsdb", "create-blocks-from", "rules", f"--url={server.url}",
+             f"--output-dir={blocks}", folder / "rules.yml"]
+    code, _, err = tool(*rules, "--start=0", "--end=7100")
+    assert code == 0, err
+    (blocks / "wal").mkdir()
+    code, out, err = tool("tsdb", "dump", blocks)
+    lines = [line.split() for line in out.splitlines()]
+    assert len(lines) in (59, 60) and {" ".join(line[:-2]) for line in lines} == {
+        '{__name__="r", team="a", x="y"}'}, (out[:300], err)
+    # Each is what the expression gave then: the newest sample, which is of the full minute.
+    assert all(float(value) == int(t) // 60_000 * 60 for *_, value, t in lines), out[:300]
+    assert {int(b[-1]) - int(a[-1]) for a, b in zip(lines, lines[1:])} == {120_000}
+    code, _, err = tool(*rules, "--start=5", "--end=4")
+    assert (code, err) == (1, "start time is not before end time\n")
+
+
+def test_write_benchmark(folder):
+    (folder / "series.json").write_text(
+        "".join(f'{{"__name__":"m","i":"{i % 1100}"}}\n' for i in range(1200)))
+    code, out, err = tool("tsdb", "bench", "write", f"--out={folder / 'out'}", "--scrapes=200",
+                          folder / "series.json")
+    assert code == 0 and "\n > total samples: 220000\n" in out, (out, err)
+    code, out, _ = tool("tsdb", "dump", "--match={i=\"7\"}", folder / "out/storage")
+    assert len(out.splitlines()) == 200, out[:300]
+    (folder / "bad.json").write_text("{x}\n")
+    code, _, err = tool("tsdb", "bench", "write", f"--out={folder / 'out'}", folder / "bad.json")
+    assert code == 1 and "no label in" in err, err
+
+
 def test_promql_scripts(folder):
     good = folder / "good.test"
     good.write_text("load 1m\n  a 1+1x5\n\neval instant at 5m a\n  a 6\n")
