@@ -80,22 +80,43 @@ Result<std::string> ToRe2Syntax(std::string_view pattern) {
   return out;
 }
 
+Status ConvertError(const RE2& regex, std::string_view pattern) {
+  std::string part = regex.error_arg();
+  // As it was written, not as it was translated.
+  if (part.starts_with("(?P<") && pattern.find(part) == pattern.npos) part.erase(2, 1);
+  switch (regex.error_code()) {
+    case RE2::ErrorTrailingBackslash: part.clear(); break;
+    case RE2::ErrorMissingParen:
+      // An unfinished (?flags is a matter of Perl syntax to Go.
+      if (part.starts_with("(?") && part != regex.pattern()) {
+        return ParseError(GoErrorName(RE2::ErrorBadPerlOp), part);
+      }
+      part = pattern;
+      break;
+    // Go names the whole expression where it is the whole that is at fault.
+    case RE2::ErrorPatternTooLarge:
+    case RE2::ErrorUnexpectedParen: part = pattern; break;
+    default: break;
+  }
+  return ParseError(GoErrorName(regex.error_code()), part);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<const RE2>> CompileGoRegex(std::string_view pattern, int64_t bytes_max) {
+Result<std::unique_ptr<const RE2>> CompileGoRegex(std::string_view pattern, int64_t bytes_max,
+                                                  GoRegexDot dot) {
   NARTHEX_TRY(const std::string translated, ToRe2Syntax(pattern));
   RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(bytes_max);
+  options.set_dot_nl(dot == GoRegexDot::kAnything);
   auto regex = std::make_unique<const RE2>(translated, options);
   if (regex->ok()) return regex;
-  const RE2::ErrorCode code = regex->error_code();
-  // Go names the whole expression where it is the whole that is at fault.
-  const bool whole = code == RE2::ErrorMissingParen || code == RE2::ErrorUnexpectedParen ||
-                     code == RE2::ErrorPatternTooLarge;
-  std::string_view where = whole ? pattern : std::string_view(regex->error_arg());
-  if (code == RE2::ErrorTrailingBackslash) where = {};
-  return ParseError(GoErrorName(code), where);
+  return ConvertError(*regex, pattern);
+}
+
+Status InvalidUtf8Regex(std::string_view pattern) {
+  return ParseError(GoErrorName(RE2::ErrorBadUTF8), pattern);
 }
 
 }  // namespace narthex

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/go_regex.h"
 #include "model/regex_shape.h"
 #include "util/hash_map.h"
 #include "util/strings.h"
@@ -16,89 +17,6 @@ namespace {
 constexpr int64_t kRegexBytesMax = 64 << 20;
 // Up to this many values are compared one after another; a hash costs more.
 constexpr size_t kLinearSetMax = 4;
-
-std::string_view GoErrorText(RE2::ErrorCode code) {
-  switch (code) {
-    case RE2::ErrorBadEscape: return "invalid escape sequence";
-    case RE2::ErrorBadCharClass: return "invalid character class";
-    case RE2::ErrorBadCharRange: return "invalid character class range";
-    case RE2::ErrorMissingBracket: return "missing closing ]";
-    case RE2::ErrorMissingParen: return "missing closing )";
-    case RE2::ErrorUnexpectedParen: return "unexpected )";
-    case RE2::ErrorTrailingBackslash: return "trailing backslash at end of expression";
-    case RE2::ErrorRepeatArgument: return "missing argument to repetition operator";
-    case RE2::ErrorRepeatSize: return "invalid repeat count";
-    case RE2::ErrorRepeatOp: return "invalid nested repetition operator";
-    case RE2::ErrorBadPerlOp: return "invalid or unsupported Perl syntax";
-    case RE2::ErrorBadUTF8: return "invalid UTF-8";
-    case RE2::ErrorBadNamedCapture: return "invalid named capture";
-    case RE2::ErrorPatternTooLarge: return "expression too large";
-    default: return "regexp/syntax: internal error";
-  }
-}
-
-Status RegexError(std::string_view text, std::string_view part) {
-  return MakeError(ErrorCode::kInvalidInput, "error parsing regexp: {}: `{}`", text, part);
-}
-
-// Go's syntax is RE2's but for two things: (?<name>…) is a named group as well, and \C, a single
-// byte, does not exist.
-Result<std::string> ToRe2Syntax(std::string_view pattern) {
-  std::string out;
-  out.reserve(pattern.size());
-  bool in_class = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    out.push_back(c);
-    if (c == '\\' && i + 1 < pattern.size()) {
-      const char escaped = pattern[++i];
-      if (escaped == 'C') return RegexError("invalid escape sequence", "\\C");
-      out.push_back(escaped);
-      if (escaped == 'Q' && !in_class) {
-        const size_t end = std::min(pattern.find("\\E", i), pattern.size());
-        out.append(pattern.substr(i + 1, end - i - 1));
-        i = end - 1;
-      }
-    } else if (in_class) {
-      if (pattern.substr(i).starts_with("[:")) {
-        const size_t end = pattern.find(":]", i);
-        if (end != std::string_view::npos) {
-          out.append(pattern.substr(i + 1, end + 1 - i));
-          i = end + 1;
-        }
-      } else if (c == ']') {
-        in_class = false;
-      }
-    } else if (c == '[') {
-      in_class = true;
-      // A bracket in first place is a character, also after the negation.
-      if (pattern.substr(i + 1).starts_with('^')) out.push_back(pattern[++i]);
-      if (pattern.substr(i + 1).starts_with(']')) out.push_back(pattern[++i]);
-    } else if (pattern.substr(i).starts_with("(?<")) {
-      out.append("?P");
-      ++i;
-    }
-  }
-  return out;
-}
-
-Status ConvertRegexError(const RE2& regex, std::string_view pattern) {
-  std::string part = regex.error_arg();
-  switch (regex.error_code()) {
-    case RE2::ErrorTrailingBackslash: part.clear(); break;
-    case RE2::ErrorMissingParen:
-      // An unfinished (?flags is a matter of Perl syntax to Go.
-      if (part.starts_with("(?") && part != pattern) {
-        return RegexError(GoErrorText(RE2::ErrorBadPerlOp), part);
-      }
-      part = pattern;
-      break;
-    case RE2::ErrorPatternTooLarge:
-    case RE2::ErrorUnexpectedParen: part = pattern; break;
-    default: break;
-  }
-  return RegexError(GoErrorText(regex.error_code()), part);
-}
 
 }  // namespace
 
@@ -143,7 +61,7 @@ Result<LabelRegex> LabelRegex::Compile(std::string_view pattern) {
 
   // Lists of plain names need no parser, and may be longer than the sets found by one.
   if (pattern.find_first_of("\\.+*?()[]{}^$") == std::string_view::npos) {
-    if (!IsValidUtf8(pattern)) return RegexError(GoErrorText(RE2::ErrorBadUTF8), pattern);
+    if (!IsValidUtf8(pattern)) return InvalidUtf8Regex(pattern);
     std::vector<std::string> names;
     for (const std::string_view name : Split(pattern, '|')) names.emplace_back(name);
     program->SetValues(std::move(names));
@@ -152,15 +70,10 @@ Result<LabelRegex> LabelRegex::Compile(std::string_view pattern) {
     return result;
   }
 
-  NARTHEX_TRY(const std::string syntax, ToRe2Syntax(pattern));
-  RE2::Options options;
-  options.set_log_errors(false);
-  options.set_dot_nl(true);
-  options.set_max_mem(kRegexBytesMax);
-  auto regex = std::make_unique<const RE2>(syntax, options);
-  if (!regex->ok()) return ConvertRegexError(*regex, pattern);
+  NARTHEX_TRY(std::unique_ptr<const RE2> regex,
+              CompileGoRegex(pattern, kRegexBytesMax, GoRegexDot::kAnything));
 
-  RegexShape shape = AnalyzeRegex(syntax);
+  RegexShape shape = AnalyzeRegex(regex->pattern());
   program->prefix = std::move(shape.prefix);
   program->suffix = std::move(shape.suffix);
   if (shape.values) {

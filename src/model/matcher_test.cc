@@ -71,6 +71,7 @@ TEST(LabelRegex, ReportsErrorsInGosWords) {
            Case{"(?=a)", "invalid or unsupported Perl syntax: `(?=`"},
            Case{"(?i", "invalid or unsupported Perl syntax: `(?i`"},
            Case{"(?P<a", "invalid named capture: `(?P<a`"},
+           Case{"(?<a", "invalid named capture: `(?<a`"},
            Case{"\\C", "invalid escape sequence: `\\C`"},
            Case{"(?i)(\\s", "missing closing ): `(?i)(\\s`"},
            Case{"x\xff", "invalid UTF-8: `x\xff`"},

@@ -331,7 +331,8 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
                             annotations, query_->cancellation);
   VectorValue output;
   MemoryHold memory = HoldMemory();
-  for (const std::vector<double>& q : quantiles) {
+  for (size_t argument = 0; argument < quantiles.size(); ++argument) {
+    const std::vector<double>& q = quantiles[argument];
     // The label follows the value, which may change with the steps; then each value makes its own
     // series.
     std::vector<double> distinct;
@@ -362,6 +363,11 @@ Result<Value> Evaluator::EvalHistogramQuantiles(const Call& call) {
           labels,
           [&](std::vector<ClassicBucket>* buckets, std::string_view metric, size_t step) {
             if (!same(q[step], value)) return 0.0;
+            // The quantiles of one step share their buckets, which the ones before have repaired.
+            for (size_t i = 0; i < argument; ++i) {
+              const double earlier = quantiles[i][step];
+              if (!BucketQuantile(earlier, buckets).repaired && earlier >= 0 && earlier <= 1) break;
+            }
             const BucketQuantileResult result = BucketQuantile(value, buckets);
             fixes.Add(metric, step, grid_.TimeAt(step), result);
             return result.value;

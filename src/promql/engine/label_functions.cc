@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/go_regex.h"
 #include "promql/engine/evaluator.h"
 #include "promql/engine/pattern_sort.h"
 #include "util/numbers.h"
@@ -10,6 +11,8 @@
 
 namespace narthex::promql {
 namespace {
+
+constexpr int64_t kRegexBytesMax = 64 << 20;
 
 const std::string& StringArgument(const Call& call, size_t i) {
   return call.arguments[i]->As<StringLiteral>().value;
@@ -99,10 +102,8 @@ Result<Value> Evaluator::EvalLabelReplace(const Call& call) {
   const std::string& replacement = StringArgument(call, 2);
   const std::string& source = StringArgument(call, 3);
   const std::string& pattern = StringArgument(call, 4);
-  RE2::Options options;
-  options.set_log_errors(false);
-  const RE2 regex("^(?s:" + pattern + ")$", options);
-  if (!regex.ok()) {
+  const auto compiled = CompileGoRegex("^(?s:" + pattern + ")$", kRegexBytesMax);
+  if (!compiled.ok()) {
     return MakeError(ErrorCode::kExecution, "invalid regular expression in label_replace(): {}",
                      pattern);
   }
@@ -110,6 +111,7 @@ Result<Value> Evaluator::EvalLabelReplace(const Call& call) {
     return MakeError(ErrorCode::kExecution, "invalid destination label name in label_replace(): {}",
                      target);
   }
+  const RE2& regex = **compiled;
   NARTHEX_TRY(Value value, Eval(*call.arguments[0]));
   std::vector<re2::StringPiece> groups(static_cast<size_t>(regex.NumberOfCapturingGroups()) + 1);
   for (VectorSeries& series : value.vector) {

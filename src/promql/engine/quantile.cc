@@ -28,12 +28,13 @@ bool AlmostEqual(double a, double b) {
   return diff / std::min(sum, std::numeric_limits<double>::max()) < kCountTolerance;
 }
 
-// Sorts and joins buckets of equal bounds; false without a +Inf bucket.
-bool SortBuckets(std::vector<ClassicBucket>* buckets) {
+// Sorts and joins buckets of equal bounds; nothing without a +Inf bucket. What is left behind the
+// joined ones stays as it was: upstream's slice is cut there, and the next use of it sees the rest.
+std::span<ClassicBucket> SortBuckets(std::vector<ClassicBucket>* buckets) {
   std::stable_sort(
       buckets->begin(), buckets->end(),
       [](const ClassicBucket& a, const ClassicBucket& b) { return a.upper_bound < b.upper_bound; });
-  if (buckets->back().upper_bound != kInf) return false;
+  if (buckets->empty() || buckets->back().upper_bound != kInf) return {};
   size_t last = 0;
   for (size_t i = 1; i < buckets->size(); ++i) {
     const ClassicBucket bucket = (*buckets)[i];
@@ -43,21 +44,21 @@ bool SortBuckets(std::vector<ClassicBucket>* buckets) {
       (*buckets)[++last] = bucket;
     }
   }
-  buckets->resize(last + 1);
-  return true;
+  return std::span(*buckets).first(last + 1);
 }
 
-void ForceMonotonic(std::vector<ClassicBucket>* buckets, BucketQuantileResult* result) {
+void ForceMonotonic(std::span<ClassicBucket> buckets, BucketQuantileResult* result) {
   result->bucket_min = kInf;
   result->bucket_max = -kInf;
-  double previous = buckets->front().count;
-  for (size_t i = 1; i < buckets->size(); ++i) {
-    ClassicBucket& bucket = (*buckets)[i];
+  double previous = buckets.front().count;
+  for (ClassicBucket& bucket : buckets.subspan(1)) {
     if (bucket.count == previous) continue;
     if (AlmostEqual(previous, bucket.count)) {
       bucket.count = previous;
+      result->repaired = true;
     } else if (bucket.count < previous) {
       result->forced_monotonic = true;
+      result->repaired = true;
       result->bucket_min = std::min(result->bucket_min, bucket.upper_bound);
       result->bucket_max = std::max(result->bucket_max, bucket.upper_bound);
       result->diff_max = std::max(result->diff_max, previous - bucket.count);
@@ -103,7 +104,7 @@ double Quantile(double q, std::span<double> values) {
   return low_value * (1 - weight) + high_value * weight;
 }
 
-BucketQuantileResult BucketQuantile(double q, std::vector<ClassicBucket>* buckets) {
+BucketQuantileResult BucketQuantile(double q, std::vector<ClassicBucket>* all) {
   BucketQuantileResult result;
   result.value = kNan;
   if (std::isnan(q)) return result;
@@ -111,48 +112,51 @@ BucketQuantileResult BucketQuantile(double q, std::vector<ClassicBucket>* bucket
     result.value = q < 0 ? -kInf : kInf;
     return result;
   }
-  if (buckets->empty() || !SortBuckets(buckets)) return result;
+  const std::span<ClassicBucket> buckets = SortBuckets(all);
+  if (buckets.empty()) return result;
+  result.repaired = buckets.size() < all->size();
   ForceMonotonic(buckets, &result);
-  const size_t size = buckets->size();
+  const size_t size = buckets.size();
   if (size < 2) return result;
-  const double observations = buckets->back().count;
+  const double observations = buckets.back().count;
   if (observations == 0) return result;
   double rank = q * observations;
   // The first bucket, leaving the last out, that reaches the rank (NaN counts reach none).
   const auto found =
-      std::partition_point(buckets->begin(), buckets->end() - 1,
+      std::partition_point(buckets.begin(), buckets.end() - 1,
                            [rank](const ClassicBucket& bucket) { return !(bucket.count >= rank); });
-  const size_t b = static_cast<size_t>(found - buckets->begin());
+  const size_t b = static_cast<size_t>(found - buckets.begin());
   if (b == size - 1) {
-    result.value = (*buckets)[size - 2].upper_bound;
+    result.value = buckets[size - 2].upper_bound;
     return result;
   }
-  if (b == 0 && (*buckets)[0].upper_bound <= 0) {
-    result.value = (*buckets)[0].upper_bound;
+  if (b == 0 && buckets[0].upper_bound <= 0) {
+    result.value = buckets[0].upper_bound;
     return result;
   }
   double start = 0;
-  const double end = (*buckets)[b].upper_bound;
-  double count = (*buckets)[b].count;
+  const double end = buckets[b].upper_bound;
+  double count = buckets[b].count;
   if (b > 0) {
-    start = (*buckets)[b - 1].upper_bound;
-    count -= (*buckets)[b - 1].count;
-    rank -= (*buckets)[b - 1].count;
+    start = buckets[b - 1].upper_bound;
+    count -= buckets[b - 1].count;
+    rank -= buckets[b - 1].count;
   }
   result.value = start + (end - start) * (rank / count);
   return result;
 }
 
-double BucketFraction(double lower, double upper, std::vector<ClassicBucket>* buckets) {
-  if (buckets->empty() || !SortBuckets(buckets)) return kNan;
-  const double count = buckets->back().count;
+double BucketFraction(double lower, double upper, std::vector<ClassicBucket>* all) {
+  const std::span<ClassicBucket> buckets = SortBuckets(all);
+  if (buckets.empty()) return kNan;
+  const double count = buckets.back().count;
   if (count == 0 || std::isnan(lower) || std::isnan(upper)) return kNan;
   if (lower >= upper) return 0;
   // How many observations lie below `bound`.
   const auto rank_of = [&](double bound) {
     double rank = 0;
-    double start = buckets->front().upper_bound <= 0 ? -kInf : 0;
-    for (const ClassicBucket& bucket : *buckets) {
+    double start = buckets.front().upper_bound <= 0 ? -kInf : 0;
+    for (const ClassicBucket& bucket : buckets) {
       if (start >= bound) return rank;
       const double end = bucket.upper_bound;
       if (end > bound) {

@@ -26,8 +26,11 @@ struct BucketQuantileResult {
   double bucket_min = 0;
   double bucket_max = 0;
   double diff_max = 0;
+  // The buckets are not what they were, but for their order: another quantile of them may differ.
+  bool repaired = false;
 };
-// Both sort and repair `buckets`.
+// Both sort and repair `buckets`, and leave them as upstream does, whose next quantile of the same
+// buckets starts from there.
 BucketQuantileResult BucketQuantile(double q, std::vector<ClassicBucket>* buckets);
 double BucketFraction(double lower, double upper, std::vector<ClassicBucket>* buckets);
 
