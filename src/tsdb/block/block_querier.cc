@@ -36,15 +36,24 @@ class BlockSeries : public Series {
   const Labels& labels() const override { return labels_; }
 
   Status Read(SampleColumns* out) const override {
+    std::vector<ChunkInput> inputs;
+    inputs.reserve(chunks_.size());
+    bool any_deleted = false;
+    Status status;
     for (const ChunkMeta& chunk : chunks_) {
-      NARTHEX_TRY(const ChunkView view, view_.block->chunks().Read(chunk.ref));
-      const size_t before = out->size();
-      NARTHEX_RETURN_IF_ERROR(DecodeChunk(view.encoding, view.bytes, range_, options_, out));
-      if (OverlapsRange(deleted_, {chunk.min_ms, chunk.max_ms})) {
-        RemoveDeleted(deleted_, before, out);
+      const auto view = view_.block->chunks().Read(chunk.ref);
+      if (!view.ok()) {
+        status = view.status();
+        break;
       }
+      inputs.push_back({.encoding = view->encoding, .bytes = view->bytes});
+      any_deleted = any_deleted || OverlapsRange(deleted_, {chunk.min_ms, chunk.max_ms});
     }
-    return {};
+    // What lies before a damaged chunk is given beside the error.
+    const size_t before = out->size();
+    const Status decoded = DecodeChunks(inputs, range_, options_, out);
+    if (any_deleted) RemoveDeleted(deleted_, before, out);
+    return decoded.ok() ? status : decoded;
   }
 
  private:

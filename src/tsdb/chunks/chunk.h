@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -78,6 +79,17 @@ struct DecodeOptions {
 // Appends the samples within `range` to `out`. On an error `out` is as it was.
 Status DecodeChunk(ChunkEncoding encoding, std::string_view bytes, TimeRange range,
                    const DecodeOptions& options, storage::SampleColumns* out);
+
+// One of the chunks of a series.
+struct ChunkInput {
+  ChunkEncoding encoding = ChunkEncoding::kNone;
+  std::string_view bytes;
+  uint32_t sample_count = kCountFromHeader;
+};
+// DecodeChunk of each in turn, up to the first error; neighbours are decoded together where that
+// is faster. For `sample_count` each chunk's own counts.
+Status DecodeChunks(std::span<const ChunkInput> chunks, TimeRange range,
+                    const DecodeOptions& options, storage::SampleColumns* out);
 
 // A finished chunk with its time bounds, as writers and the compactor pass it on.
 struct EncodedChunk {

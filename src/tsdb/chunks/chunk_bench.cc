@@ -10,6 +10,7 @@
 #include "tsdb/chunks/sample_reader.h"
 #include "tsdb/chunks/xor.h"
 #include "tsdb/chunks/xor2.h"
+#include "tsdb/chunks/xor_pair.h"
 
 namespace narthex::tsdb {
 namespace {
@@ -18,23 +19,26 @@ constexpr TimeRange kAllTime = {std::numeric_limits<int64_t>::min(),
                                 std::numeric_limits<int64_t>::max()};
 constexpr size_t kSamples = 120;
 
-enum Shape : int64_t { kConstant, kCounter, kGauge };
+enum Shape : int64_t { kConstant, kCounter, kGauge, kAlignedCounter, kAlignedNoise };
 
 struct Series {
   std::vector<int64_t> t;
   std::vector<double> v;
 };
 
-// A scrape every 15 s, of which every fourth is a few milliseconds off.
+// A scrape every 15 s, of which every fourth is a few milliseconds off unless aligned.
 Series Make(int64_t shape, uint64_t seed = 42) {
   std::mt19937_64 random(seed);
   Series series;
   double v = 1000;
   for (size_t i = 0; i < kSamples; ++i) {
-    const int64_t jitter = i % 4 == 3 ? static_cast<int64_t>(random() % 9) - 4 : 0;
+    const int64_t jitter =
+        i % 4 == 3 && shape < kAlignedCounter ? static_cast<int64_t>(random() % 9) - 4 : 0;
     series.t.push_back(1'767'225'600'000 + static_cast<int64_t>(i) * 15'000 + jitter);
     if (shape == kCounter) v += static_cast<double>(random() % 50);
     if (shape == kGauge) v = 0.5 + std::sin(static_cast<double>(i)) * 1e-3;
+    if (shape == kAlignedCounter) v += static_cast<double>(random() % 20) / 2;
+    if (shape == kAlignedNoise) v = 100 + static_cast<double>(random() % 1'000'003) * 1e-5;
     series.v.push_back(v);
   }
   return series;
@@ -67,8 +71,30 @@ void BM_Decode(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kSamples));
   state.counters["bytes_per_sample"] = static_cast<double>(chunks.front().size() - 8) / kSamples;
 }
-BENCHMARK(BM_Decode<ChunkEncoding::kXor>)->Arg(kConstant)->Arg(kCounter)->Arg(kGauge);
-BENCHMARK(BM_Decode<ChunkEncoding::kXor2>)->Arg(kConstant)->Arg(kCounter)->Arg(kGauge);
+BENCHMARK(BM_Decode<ChunkEncoding::kXor>)->DenseRange(kConstant, kAlignedNoise);
+BENCHMARK(BM_Decode<ChunkEncoding::kXor2>)->DenseRange(kConstant, kAlignedNoise);
+
+// Question: what does a sample cost when two chunks are decoded at once?
+void BM_DecodePair(benchmark::State& state) {
+  constexpr size_t kChunks = 512;
+  std::vector<std::string> chunks;
+  for (size_t i = 0; i < kChunks; ++i) {
+    chunks.push_back(Encode(ChunkEncoding::kXor, Make(state.range(0), i)));
+  }
+  std::vector<int64_t> timestamps(2 * kSamples);
+  std::vector<double> values(2 * kSamples);
+  size_t next = 0;
+  for (auto _ : state) {
+    const XorTask a = {chunks[next % kChunks], kSamples, timestamps.data(), values.data()};
+    const XorTask b = {chunks[(next + 1) % kChunks], kSamples, timestamps.data() + kSamples,
+                       values.data() + kSamples};
+    next += 2;
+    if (!DecodeXorPair(a, b)) state.SkipWithError("decode");
+    benchmark::DoNotOptimize(values.data());
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(2 * kSamples));
+}
+BENCHMARK(BM_DecodePair)->DenseRange(kConstant, kAlignedNoise);
 
 // Baseline: the same bits, one at a time, as a first version of a decoder would read them.
 void BM_DecodeXorBitByBit(benchmark::State& state) {

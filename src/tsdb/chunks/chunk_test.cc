@@ -202,6 +202,83 @@ TEST(FloatChunks, RangeCutsBothEndsAndAppendsToColumns) {
   }
 }
 
+// Chunks decoded together give what they give one by one, whatever their samples, ranges, lengths
+// and damages.
+TEST(FloatChunks, TogetherAsOneByOne) {
+  std::mt19937_64 random(7);
+  size_t whole = 0;
+  size_t damaged = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<std::string> bytes;
+    int64_t t = static_cast<int64_t>(random() % 1'000'000);
+    const int64_t first_ms = t;
+    double v = 0;
+    for (size_t c = 0, chunks = 1 + random() % 5; c < chunks; ++c) {
+      std::vector<FloatSample> samples;
+      const uint64_t shape = random() % 5;
+      const uint64_t jitter = random() % 4;
+      const size_t count = random() % 8 == 0 ? random() % 4 : 1 + random() % 130;
+      for (size_t i = 0; i < count; ++i) {
+        t += 15'000;
+        if (jitter == 1) t += static_cast<int64_t>(random() % 9) - 4;
+        if (jitter == 2) t += static_cast<int64_t>(random() % 14'000);
+        if (jitter == 3 && random() % 16 == 0) t += static_cast<int64_t>(random() % (1ull << 40));
+        if (shape == 1) v += static_cast<double>(random() % 20) / 2;
+        if (shape == 2) v = std::bit_cast<double>(random());
+        if (shape == 3 && random() % 2 == 0) v = static_cast<double>(random() % 3);
+        if (shape == 4)
+          v = random() % 5 == 0 ? StaleNan() : 0.1 * static_cast<double>(random() % 9);
+        samples.push_back({t, v});
+      }
+      // Now and then one that does not follow in time.
+      if (random() % 32 == 0) t -= 1'000'000;
+      const bool start = random() % 32 == 0;
+      bytes.push_back(EncodeFloats(start ? ChunkEncoding::kXor2 : ChunkEncoding::kXor, samples));
+      if (start) bytes.back().insert(0, 1, 'S');
+      if (random() % 16 == 0 && bytes.back().size() > 8) {
+        if (random() % 2 == 0)
+          bytes.back().resize(bytes.back().size() - 1 - random() % 6);
+        else
+          bytes.back()[2 + random() % (bytes.back().size() - 2)] ^= static_cast<char>(random());
+      }
+    }
+    std::vector<ChunkInput> inputs;
+    for (const std::string& chunk : bytes) {
+      const bool start = chunk.starts_with('S');
+      inputs.push_back({start ? ChunkEncoding::kXor2 : ChunkEncoding::kXor,
+                        std::string_view(chunk).substr(start ? 1 : 0)});
+    }
+    TimeRange range = kAllTime;
+    if (random() % 2 == 0) {
+      const auto span = static_cast<uint64_t>(std::max<int64_t>(t - first_ms, 1));
+      range.start_ms = first_ms + static_cast<int64_t>(random() % span);
+      range.end_ms = range.start_ms + static_cast<int64_t>(random() % span);
+    }
+    SampleColumns want;
+    SampleColumns got;
+    for (SampleColumns* columns : {&want, &got}) {
+      if (round % 3 == 0) columns->AddFloat(-5, 1);
+    }
+    Status wanted;
+    for (const ChunkInput& input : inputs) {
+      wanted = DecodeChunk(input.encoding, input.bytes, range, {}, &want);
+      if (!wanted.ok()) break;
+    }
+    const Status status = DecodeChunks(inputs, range, {}, &got);
+    (wanted.ok() ? whole : damaged) += 1;
+    ASSERT_EQ(status.message(), wanted.message()) << round;
+    ASSERT_EQ(got.timestamps_ms, want.timestamps_ms) << round;
+    ASSERT_EQ(got.values.size(), want.values.size()) << round;
+    for (size_t i = 0; i < want.values.size(); ++i) {
+      ASSERT_EQ(std::bit_cast<uint64_t>(got.values[i]), std::bit_cast<uint64_t>(want.values[i]))
+          << round << " " << i;
+    }
+    ASSERT_EQ(got.start_timestamps_ms, want.start_timestamps_ms) << round;
+  }
+  EXPECT_GT(whole, 1000u);
+  EXPECT_GT(damaged, 20u);
+}
+
 TEST(FloatChunks, TruncationIsAnErrorAndLeavesColumnsAlone) {
   const std::string bytes =
       EncodeFloats(ChunkEncoding::kXor, Every(1000, {1, 2.5, 3.7, 1e9, -4, 5.5, 0.1}));

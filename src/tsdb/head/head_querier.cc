@@ -129,10 +129,24 @@ Status HeadSeriesReader::ReadOpen(SampleColumns* out) const {
   if (copy.hidden_from_ms <= range.end_ms) range.end_ms = copy.hidden_from_ms - 1;
   const auto read_in_order = [&](SampleColumns* to) -> Status {
     const size_t from = to->size();
+    std::vector<ChunkInput> inputs;
+    std::vector<std::shared_ptr<const void>> owners;
+    inputs.reserve(copy.chunks.size());
+    owners.reserve(copy.chunks.size());
+    Status status;
     for (const Head::ChunkCopy& chunk : copy.chunks) {
       if (chunk.min_ms > range.end_ms) break;
-      NARTHEX_RETURN_IF_ERROR(decode(chunk, range, to));
+      const auto bytes = head_->ChunkBytes(chunk, &owners.emplace_back());
+      if (!bytes.ok()) {
+        status = bytes.status();
+        break;
+      }
+      inputs.push_back({chunk.encoding, *bytes, chunk.sample_count});
     }
+    const Status decoded =
+        DecodeChunks(inputs, range, {.histogram_stats = view_.histogram_stats}, to);
+    NARTHEX_RETURN_IF_ERROR(decoded);
+    NARTHEX_RETURN_IF_ERROR(status);
     if (!deleted_.empty()) DropDeleted(deleted_, from, to);
     return {};
   };
