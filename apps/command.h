@@ -15,6 +15,8 @@ int RunExporter(const Arguments& arguments);
 int RunTool(const Arguments& arguments);
 int RunPushgateway(const Arguments& arguments);
 int RunQuery(const Arguments& arguments);
+int RunCompletion(const Arguments& arguments);
+int RunManual(const Arguments& arguments);
 
 // "narthex, version 0.1.0 (…)": what --version prints for a program of that name.
 std::string VersionText(std::string_view program);

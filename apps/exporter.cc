@@ -3,6 +3,7 @@
 #include "apps/command.h"
 #include "apps/flags.h"
 #include "apps/program.h"
+#include "apps/program_tree.h"
 #include "apps/web_config_server.h"
 #include "exporters/node/node_exporter.h"
 #include "narthex/client/exposition.h"
@@ -17,14 +18,19 @@ namespace {
 
 constexpr int64_t kStopGraceNanos = 2 * kNanosPerSecond;
 
-int RunNodeExporter(const Arguments& arguments) {
+constexpr char kNodeHelp[] = "Exposes this machine's metrics";
+
+struct NodeExporterOptions {
   std::vector<std::string> addresses = {":9100"};
   std::string telemetry_path = "/metrics";
   bool disable_exporter_metrics = false;
   exporters::node::NodeOptions node;
   std::string web_config_file;
   LogFlags log;
-  FlagSet flags("narthex exporter node", "Exposes this machine's metrics");
+  void Declare(FlagSet& flags);
+};
+
+void NodeExporterOptions::Declare(FlagSet& flags) {
   flags.Strings("web.listen-address", &addresses,
                 "Addresses on which to expose metrics and web interface.");
   flags.String("web.telemetry-path", &telemetry_path, "Path under which to expose metrics.");
@@ -35,18 +41,24 @@ int RunNodeExporter(const Arguments& arguments) {
   flags.String("path.procfs", &node.procfs, "procfs mountpoint.");
   flags.String("path.rootfs", &node.rootfs, "rootfs mountpoint.");
   log.Declare(flags);
-  if (const auto code = BeginProgram("node_exporter", arguments, flags, log)) return *code;
+}
+
+int RunNodeExporter(const Arguments& arguments) {
+  NodeExporterOptions options;
+  FlagSet flags("narthex exporter node", kNodeHelp);
+  options.Declare(flags);
+  if (const auto code = BeginProgram("node_exporter", arguments, flags, options.log)) return *code;
   net::EventLoop loop;
-  Result<std::unique_ptr<ExporterServer>> server =
-      ExporterServer::Start(loop, "Node Exporter", telemetry_path, addresses, web_config_file);
+  Result<std::unique_ptr<ExporterServer>> server = ExporterServer::Start(
+      loop, "Node Exporter", options.telemetry_path, options.addresses, options.web_config_file);
   if (!server.ok()) {
     LOG_ERROR("Fatal error", {"err", server.status().message()});
     return 1;
   }
   client::Registry& registry = (*server)->registry();
   static_cast<void>(
-      registry.Register(std::make_shared<exporters::node::NodeCollector>(std::move(node))));
-  if (!disable_exporter_metrics) {
+      registry.Register(std::make_shared<exporters::node::NodeCollector>(std::move(options.node))));
+  if (!options.disable_exporter_metrics) {
     static_cast<void>(registry.Register(client::MakeProcessCollector()));
   }
   WaitForEndSignal();
@@ -103,6 +115,11 @@ void ExporterServer::Serve(const std::shared_ptr<net::HttpExchange>& exchange) {
   } else {
     web::RespondPlain(*exchange, 404, "404 page not found");
   }
+}
+
+void DeclareExporter(Command& command) {
+  Command& node = command.AddCommand("node", kNodeHelp);
+  node.Keep(std::make_shared<NodeExporterOptions>()).Declare(node.flags());
 }
 
 int RunExporter(const Arguments& arguments) {

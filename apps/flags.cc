@@ -147,9 +147,9 @@ FlagSet::Flag& FlagSet::Bytes(std::string name, int64_t* target, std::string hel
 
 FlagSet::Flag& FlagSet::Enum(std::string name, std::string* target,
                              std::vector<std::string> choices, std::string help) {
-  return Add(
+  Flag& flag = Add(
       std::move(name), std::move(help), *target,
-      [target, choices = std::move(choices)](std::string_view text) -> Status {
+      [target, choices](std::string_view text) -> Status {
         if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
           return MakeError(ErrorCode::kInvalidInput, "enum value must be one of {}, got '{}'",
                            Join(choices, ","), text);
@@ -158,6 +158,8 @@ FlagSet::Flag& FlagSet::Enum(std::string name, std::string* target,
         return {};
       },
       [target] { return *target; });
+  flag.choices = std::move(choices);
+  return flag;
 }
 
 FlagSet::Flag* FlagSet::Find(std::string_view name) {

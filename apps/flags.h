@@ -30,8 +30,9 @@ class FlagSet {
   struct Flag {
     std::string name;
     std::string help;
-    std::string placeholder;  // Empty for a switch.
-    char short_name = 0;      // 'o' of -o.
+    std::string placeholder;           // Empty for a switch.
+    char short_name = 0;               // 'o' of -o.
+    std::vector<std::string> choices;  // Of an Enum.
     bool repeatable = false;
     bool required = false;  // Enforced by commands (tool_command.h), not by Parse.
     bool hidden = false;

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "apps/command.h"
+#include "apps/program_tree.h"
 #include "util/file.h"
 
 // jemalloc looks for this name before main begins; MALLOC_CONF in the environment goes before it.
@@ -18,21 +19,6 @@ extern "C" {
 
 namespace narthex::apps {
 namespace {
-
-struct Subcommand {
-  std::string_view name;
-  int (*run)(const Arguments&);
-  std::string_view help;
-};
-
-constexpr Subcommand kSubcommands[] = {
-    {"server", &RunServer, "The monitoring server: scrapes, stores, answers PromQL, alerts."},
-    {"up", &RunUp, "The whole stack on this machine with one command, no configuration needed."},
-    {"exporter", &RunExporter, "An exporter: `narthex exporter node`."},
-    {"pushgateway", &RunPushgateway, "Takes metrics pushed by jobs that end before a scrape."},
-    {"query", &RunQuery, "Asks a running server: `narthex query instant URL EXPRESSION`."},
-    {"tool", &RunTool, "Checks, inspects and tests, as promtool does."},
-};
 
 // Upstream's programs and what stands in for them: the subcommand's words.
 struct Alias {
@@ -49,18 +35,11 @@ constexpr Alias kAliases[] = {
 
 void PrintUsage(std::FILE* out) {
   std::fputs("usage: narthex <command> [<args> ...]\n\nCommands:\n", out);
-  for (const Subcommand& command : kSubcommands) {
+  for (const Subcommand& command : Subcommands()) {
     std::fprintf(out, "  %-12s %s\n", command.name.data(), command.help.data());
   }
   std::fputs("\n`narthex <command> --help` tells more; `narthex --version` prints the version.\n",
              out);
-}
-
-const Subcommand* Find(std::string_view name) {
-  for (const Subcommand& command : kSubcommands) {
-    if (command.name == name) return &command;
-  }
-  return nullptr;
 }
 
 int Main(int argc, char** argv) {
@@ -68,8 +47,11 @@ int Main(int argc, char** argv) {
   const std::string program = BaseName(argc > 0 ? argv[0] : "narthex");
   for (const Alias& alias : kAliases) {
     if (alias.program != program) continue;
+    const Subcommand& subcommand = *FindSubcommand(alias.subcommand);
+    const auto describe = [&] { return DescribeProgram(subcommand, program); };
+    if (const auto code = DescribeInstead(arguments, describe)) return *code;
     if (!alias.first_argument.empty()) arguments.emplace(arguments.begin(), alias.first_argument);
-    return Find(alias.subcommand)->run(arguments);
+    return subcommand.run(arguments);
   }
   if (arguments.empty()) {
     PrintUsage(stderr);
@@ -84,13 +66,20 @@ int Main(int argc, char** argv) {
     PrintUsage(stdout);
     return 0;
   }
-  const Subcommand* command = Find(name);
+  if (name.starts_with("--")) {
+    if (const auto code = DescribeInstead(arguments, &DescribeNarthex)) return *code;
+  }
+  const Subcommand* command = FindSubcommand(name);
   if (command == nullptr) {
     std::fprintf(stderr, "narthex: error: expected command but got \"%s\", try --help\n",
                  name.c_str());
     return 1;
   }
   arguments.erase(arguments.begin());
+  const auto describe = [&] {
+    return DescribeProgram(*command, name == "tool" ? "promtool" : "narthex-" + name);
+  };
+  if (const auto code = DescribeInstead(arguments, describe)) return *code;
   return command->run(arguments);
 }
 

@@ -8,6 +8,7 @@
 #include "apps/exporter.h"
 #include "apps/flags.h"
 #include "apps/program.h"
+#include "apps/program_tree.h"
 #include "apps/pushgateway_http.h"
 #include "apps/web_config_server.h"
 #include "narthex/client/callback.h"
@@ -150,6 +151,10 @@ Status Run(PushgatewayOptions options) {
 }
 
 }  // namespace
+
+void DeclarePushgateway(Command& command) {
+  AddFlags(&command.Keep(std::make_shared<PushgatewayOptions>()), &command.flags());
+}
 
 int RunPushgateway(const Arguments& arguments) {
   PushgatewayOptions options;

@@ -8,7 +8,7 @@ namespace narthex::apps {
 
 int RunQuery(const Arguments& arguments) {
   ToolContext context;
-  Command root("narthex query", "Run query against a Prometheus server.");
+  Command root("narthex query", std::string(kQueryHelp));
   DeclareQueryCommands(root, context);
   return RunCommandLine(root, arguments, VersionText("narthex"),
                         [&context] { return PrepareTool(context); });

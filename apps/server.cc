@@ -11,6 +11,7 @@
 #include "apps/console_templates.h"
 #include "apps/federate.h"
 #include "apps/program.h"
+#include "apps/program_tree.h"
 #include "apps/server_views.h"
 #include "apps/web_config_server.h"
 #include "discovery/dns/resolver.h"
@@ -666,6 +667,10 @@ void Server::Stop() {
       LOG_ERROR("Closing storage failed", {"err", status.message()});
     }
   }
+}
+
+void DeclareServer(Command& command) {
+  DeclareServerFlags(command.flags(), command.Keep(std::make_shared<ServerOptions>()));
 }
 
 int RunServer(const Arguments& arguments) {

@@ -118,9 +118,7 @@ int PrepareTool(ToolContext& context) {
   return 0;
 }
 
-int RunTool(const Arguments& arguments) {
-  ToolContext context;
-  Command root("promtool", "Tooling for the Prometheus monitoring system.");
+void DeclareTool(Command& root, ToolContext& context) {
   root.flags().Bool("experimental", &context.experimental, "Enable experimental commands.");
   root.flags()
       .Strings("enable-feature", &context.feature_lists,
@@ -136,6 +134,12 @@ int RunTool(const Arguments& arguments) {
   AddTestCommands(root, context);
   AddTsdbCommands(root, context);
   AddPromqlCommands(root, context);
+}
+
+int RunTool(const Arguments& arguments) {
+  ToolContext context;
+  Command root("promtool", std::string(kToolHelp));
+  DeclareTool(root, context);
   return RunCommandLine(root, arguments, VersionText("promtool"),
                         [&context] { return PrepareTool(context); });
 }

@@ -29,6 +29,9 @@ struct ToolContext {
   std::shared_ptr<const net::HttpClientOptions> http;
 };
 
+inline constexpr std::string_view kToolHelp = "Tooling for the Prometheus monitoring system.";
+// All of it, below a command of that help.
+void DeclareTool(Command& root, ToolContext& context);
 void AddCheckCommands(Command& root, ToolContext& context);
 void AddQueryCommands(Command& root, ToolContext& context);
 void AddDebugCommands(Command& root, ToolContext& context);
@@ -37,6 +40,7 @@ void AddTestCommands(Command& root, ToolContext& context);
 void AddTsdbCommands(Command& root, ToolContext& context);
 void AddPromqlCommands(Command& root, ToolContext& context);
 void AddExplainCommands(Command& promql, ToolContext& context);
+inline constexpr std::string_view kQueryHelp = "Run query against a Prometheus server.";
 // The subcommands of `query` alone.
 void DeclareQueryCommands(Command& query, ToolContext& context);
 // Completes the context once the flags are read; the exit code of an error.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -243,29 +244,54 @@ Command& Command::AddCommand(std::string name, std::string help) {
 
 void Command::TextArgument(std::string name, std::string* target, Presence presence,
                            std::string help) {
-  AddArgument({std::move(name), std::move(help), presence == Presence::kRequired, false,
+  AddArgument({std::move(name),
+               std::move(help),
+               presence == Presence::kRequired,
+               false,
                [target](std::string_view text) {
                  *target = text;
                  return Status();
-               }});
+               },
+               {}});
+}
+
+void Command::ChoiceArgument(std::string name, std::string* target,
+                             std::vector<std::string> choices, std::string help) {
+  const auto set = [target, choices](std::string_view text) -> Status {
+    if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
+      return MakeError(ErrorCode::kInvalidInput, "enum value must be one of {}, got '{}'",
+                       Join(choices, ","), text);
+    }
+    *target = text;
+    return {};
+  };
+  AddArgument({std::move(name), std::move(help), true, false, set, std::move(choices)});
 }
 
 void Command::FileArgument(std::string name, std::string* target, Presence presence,
                            std::string help) {
-  AddArgument({std::move(name), std::move(help), presence == Presence::kRequired, false,
+  AddArgument({std::move(name),
+               std::move(help),
+               presence == Presence::kRequired,
+               false,
                [target](std::string_view text) {
                  *target = text;
                  return CheckExistingFile(text);
-               }});
+               },
+               {}});
 }
 
 void Command::FileArguments(std::string name, std::vector<std::string>* targets, Presence presence,
                             std::string help) {
-  AddArgument({std::move(name), std::move(help), presence == Presence::kRequired, true,
+  AddArgument({std::move(name),
+               std::move(help),
+               presence == Presence::kRequired,
+               true,
                [targets](std::string_view text) {
                  targets->emplace_back(text);
                  return CheckExistingFile(text);
-               }});
+               },
+               {}});
 }
 
 void Command::MapFlag(std::string name, std::vector<std::pair<std::string, std::string>>* target,
@@ -322,7 +348,8 @@ int RunCommandLine(Command& root, const Arguments& arguments, const std::string&
     std::fputs(version_text.c_str(), stdout);
     return 0;
   }
-  if (read.ok() && line.command().parent() == nullptr) {
+  const bool names_no_command = line.command().parent() == nullptr && !root.commands().empty();
+  if (read.ok() && names_no_command) {
     std::fputs(CommandHelp(root).c_str(), stdout);
     return 0;
   }

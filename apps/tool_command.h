@@ -34,6 +34,7 @@ class Command {
     bool required = false;
     bool repeatable = false;  // Takes all that follow.
     std::function<Status(std::string_view)> set;
+    std::vector<std::string> choices = {};  // Empty: any text.
   };
 
   Command(std::string name, std::string help);
@@ -42,6 +43,9 @@ class Command {
   FlagSet& flags() { return flags_; }
   void AddArgument(Argument argument) { arguments_.push_back(std::move(argument)); }
   void TextArgument(std::string name, std::string* target, Presence presence, std::string help);
+  // One of a list.
+  void ChoiceArgument(std::string name, std::string* target, std::vector<std::string> choices,
+                      std::string help);
   // Files that exist.
   void FileArgument(std::string name, std::string* target, Presence presence, std::string help);
   void FileArguments(std::string name, std::vector<std::string>* targets, Presence presence,
@@ -52,6 +56,12 @@ class Command {
   void OnRun(std::function<int()> run) { run_ = std::move(run); }
   // Left out of --help.
   void Hide() { hidden_ = true; }
+  // Keeps what flags and arguments write to for as long as the command lives.
+  template <typename T>
+  T& Keep(std::shared_ptr<T> targets) {
+    kept_.push_back(targets);
+    return *targets;
+  }
 
   // "check rules"; empty for the program itself.
   std::string path() const;
@@ -73,11 +83,15 @@ class Command {
   std::vector<std::unique_ptr<Command>> commands_;
   Command* parent_ = nullptr;
   bool hidden_ = false;
+  std::vector<std::shared_ptr<void>> kept_;
   std::function<int()> run_;
 };
 
-// What --help prints for a command.
+// What --help prints for a command, and --help-long for the program.
 std::string CommandHelp(const Command& command);
+std::string LongHelp(const Command& root);
+// " --match=MATCH [<flags>] <server>": what stands behind the command's name.
+std::string CommandSummary(const Command& command);
 
 // Reads the line and runs what it names; `before_run` comes in between. Gives the exit code: 1
 // after an error on the line (`promtool: error: …, try --help`).

@@ -86,25 +86,24 @@ void AppendWrapped(std::string_view text, size_t indent, std::string* out) {
   }
 }
 
-void AppendColumns(const Rows& rows, std::string* out) {
-  constexpr size_t kIndent = 2;
+void AppendColumns(const Rows& rows, size_t indent, std::string* out) {
   constexpr size_t kPadding = 2;
   size_t first = 0;
   for (const auto& [left, right] : rows) {
     if (left.size() < kFirstColumnMax) first = std::max(first, left.size());
   }
   for (const auto& [left, right] : rows) {
-    std::vector<std::string> lines = WrapText(right, kWidth - first - kPadding - kIndent);
+    std::vector<std::string> lines = WrapText(right, kWidth - first - kPadding - indent);
     if (lines.empty()) lines.emplace_back();
-    out->append(kIndent, ' ').append(left);
+    out->append(indent, ' ').append(left);
     out->append(left.size() < first ? first - left.size() : 0, ' ').append(kPadding, ' ');
     if (left.size() >= kFirstColumnMax) {
       *out += '\n';
-      out->append(kIndent + first + kPadding, ' ');
+      out->append(indent + first + kPadding, ' ');
     }
     *out += lines[0] + "\n";
     for (size_t i = 1; i < lines.size(); ++i) {
-      out->append(kIndent + first + kPadding, ' ').append(lines[i]).append("\n");
+      out->append(indent + first + kPadding, ' ').append(lines[i]).append("\n");
     }
   }
 }
@@ -114,8 +113,9 @@ std::string ArgumentText(const Command::Argument& argument) {
   return argument.required ? name : "[" + name + "]";
 }
 
-// " --match=MATCH [<flags>] <server>"
-std::string Summary(const Command& command) {
+}  // namespace
+
+std::string CommandSummary(const Command& command) {
   std::string required;
   bool optional = command.parent() == nullptr;  // --help and --version.
   for (const auto& flag : command.flags().flags()) {
@@ -134,6 +134,8 @@ std::string Summary(const Command& command) {
   return summary;
 }
 
+namespace {
+
 void AppendLeaves(const Command& command, std::string* out) {
   for (const auto& child : command.commands()) {
     if (child->hidden()) continue;
@@ -141,9 +143,22 @@ void AppendLeaves(const Command& command, std::string* out) {
       AppendLeaves(*child, out);
       continue;
     }
-    *out += child->path() + Summary(*child) + "\n";
+    *out += child->path() + CommandSummary(*child) + "\n";
     AppendWrapped(child->help(), 4, out);
     *out += '\n';
+  }
+}
+
+// The flags that the command declares itself. Names stand below one another where any has a short
+// form.
+void AppendOwnFlagRows(const Command& command, bool room_for_short, Rows* rows) {
+  for (const auto& flag : command.flags().flags()) {
+    if (flag->hidden) continue;
+    std::string left = room_for_short ? "    " : "";
+    if (flag->short_name != 0) left = {'-', flag->short_name, ',', ' '};
+    left += flag->placeholder.empty() ? "--[no-]" + flag->name
+                                      : "--" + flag->name + "=" + flag->placeholder;
+    rows->emplace_back(std::move(left), flag->help);
   }
 }
 
@@ -155,48 +170,74 @@ void AppendFlagRows(const Command& command, Rows* rows) {
                        "Show context-sensitive help (also try --help-long and --help-man).");
     rows->emplace_back("    --[no-]version", "Show application version.");
   }
-  for (const auto& flag : command.flags().flags()) {
-    if (flag->hidden) continue;
-    std::string left =
-        flag->short_name == 0 ? "    " : std::string{'-', flag->short_name, ',', ' '};
-    left += flag->placeholder.empty() ? "--[no-]" + flag->name
-                                      : "--" + flag->name + "=" + flag->placeholder;
-    rows->emplace_back(std::move(left), flag->help);
+  AppendOwnFlagRows(command, true, rows);
+}
+
+void AppendLongLeaves(const Command& command, std::string* out) {
+  for (const auto& child : command.commands()) {
+    if (child->hidden()) continue;
+    if (!child->commands().empty()) {
+      AppendLongLeaves(*child, out);
+      continue;
+    }
+    *out += child->path() + CommandSummary(*child) + "\n";
+    AppendWrapped(child->help(), 4, out);
+    *out += '\n';
+    const auto& flags = child->flags().flags();
+    const bool any_short = std::any_of(flags.begin(), flags.end(), [](const auto& flag) {
+      return !flag->hidden && flag->short_name != 0;
+    });
+    Rows rows;
+    AppendOwnFlagRows(*child, any_short, &rows);
+    AppendColumns(rows, 4, out);
+    *out += '\n';
   }
+}
+
+// Usage, help and flags: the beginning of both kinds of help.
+std::string Beginning(const Command& command, std::string_view gap) {
+  const Command* root = &command;
+  while (root->parent() != nullptr) root = root->parent();
+  std::string out = "usage: " + root->name();
+  if (&command != root) out += " " + command.path();
+  out += CommandSummary(command);
+  out += command.commands().empty() ? "\n\n" : " <command> [<args> ...]\n\n";
+  AppendWrapped(command.help(), 0, &out);
+  out.append(gap).append("Flags:\n");
+  Rows rows;
+  AppendFlagRows(command, &rows);
+  AppendColumns(rows, 2, &out);
+  out += '\n';
+  return out;
 }
 
 }  // namespace
 
-std::string CommandHelp(const Command& command) {
-  const Command* root = &command;
-  while (root->parent() != nullptr) root = root->parent();
-  const bool leaf = command.commands().empty();
-
-  std::string out = "usage: " + root->name();
-  if (&command != root) out += " " + command.path();
-  out += Summary(command) + (leaf ? "" : " <command> [<args> ...]") + "\n\n";
-  AppendWrapped(command.help(), 0, &out);
-  out += "\n\n";
-
-  Rows rows;
-  AppendFlagRows(command, &rows);
-  out += "Flags:\n";
-  AppendColumns(rows, &out);
+std::string LongHelp(const Command& root) {
+  std::string out = Beginning(root, "\n");
+  if (root.commands().empty()) return out;
+  out += "Commands:\nhelp [<command>...]\n    Show help.\n\n\n";
+  AppendLongLeaves(root, &out);
   out += '\n';
+  return out;
+}
 
+std::string CommandHelp(const Command& command) {
+  std::string out = Beginning(command, "\n\n");
   if (!command.arguments().empty()) {
-    rows.clear();
+    Rows rows;
     for (const Command::Argument& argument : command.arguments()) {
       const std::string name = "<" + argument.name + ">";
       rows.emplace_back(argument.required ? name : "[" + name + "]", argument.help);
     }
     out += "Args:\n";
-    AppendColumns(rows, &out);
+    AppendColumns(rows, 2, &out);
     out += '\n';
   }
-  if (!leaf) {
-    out += &command == root ? "Commands:\n" : "Subcommands:\n";
-    if (&command == root) out += "help [<command>...]\n    Show help.\n\n";
+  if (!command.commands().empty()) {
+    const bool is_root = command.parent() == nullptr;
+    out += is_root ? "Commands:\n" : "Subcommands:\n";
+    if (is_root) out += "help [<command>...]\n    Show help.\n\n";
     AppendLeaves(command, &out);
     out += '\n';
   }

@@ -244,7 +244,7 @@ void DeclareQueryCommands(Command& query, ToolContext& context) {
 }
 
 void AddQueryCommands(Command& root, ToolContext& context) {
-  DeclareQueryCommands(root.AddCommand("query", "Run query against a Prometheus server."), context);
+  DeclareQueryCommands(root.AddCommand("query", std::string(kQueryHelp)), context);
 }
 
 }  // namespace narthex::apps

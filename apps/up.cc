@@ -6,6 +6,7 @@
 #include "apps/command.h"
 #include "apps/exporter.h"
 #include "apps/program.h"
+#include "apps/program_tree.h"
 #include "apps/server.h"
 #include "exporters/node/node_exporter.h"
 #include "util/file.h"
@@ -99,9 +100,7 @@ Result<std::unique_ptr<ExporterServer>> StartNodeExporter(net::EventLoop& loop) 
   return ExporterServer::Start(loop, "Node Exporter", "/metrics", {"127.0.0.1:0"});
 }
 
-}  // namespace
-
-int RunUp(const Arguments& arguments) {
+ServerOptions DefaultOptions() {
   ServerOptions options;
   options.listen_addresses = {"127.0.0.1:9090"};
   options.storage_path = "data";
@@ -109,6 +108,18 @@ int RunUp(const Arguments& arguments) {
   options.log.level = "warn";
   options.page_title = "narthex";
   options.first_page = "/machine";
+  return options;
+}
+
+}  // namespace
+
+void DeclareUp(Command& command) {
+  DeclareServerFlags(command.flags(),
+                     command.Keep(std::make_shared<ServerOptions>(DefaultOptions())));
+}
+
+int RunUp(const Arguments& arguments) {
+  ServerOptions options = DefaultOptions();
   FlagSet flags(
       "narthex up",
       "Runs the whole stack on this machine: the server on 127.0.0.1:9090 with data under "
