@@ -86,6 +86,7 @@ std::string Facts(const json::value& node) {
     facts += fmt::format(" windows={} shared={}", Count(plans, "made"), Count(plans, "shared"));
   }
   if (Member(analysis, "streamed") == json::value(true)) facts += " streamed";
+  if (Member(analysis, "reused") == json::value(true)) facts += " reused";
   return facts;
 }
 

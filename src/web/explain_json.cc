@@ -62,6 +62,7 @@ void WriteProfile(const promql::ExplainNode& node, JsonWriter& json) {
   json.Key("series").Int(profile.series);
   json.Key("samples").Int(profile.samples);
   json.Key("bytes").Int(profile.bytes);
+  if (profile.reused) json.Key("reused").Bool(true);
   json.Key("windowPlans").BeginObject();
   json.Key("made").Int(profile.windows_made).Key("shared").Int(profile.windows_shared).EndObject();
   json.EndObject();
@@ -77,6 +78,7 @@ void WriteNode(const promql::ExplainNode& node, JsonWriter& json) {
   WriteGrid(node.grid, json);
   if (node.once) json.Key("once").Bool(true);
   if (node.folds) json.Key("folds").Bool(true);
+  if (node.shared.has_value()) json.Key("shared").Int(*node.shared);
   if (node.select.has_value()) WriteSelect(*node.select, json);
   if (node.profile.has_value()) WriteProfile(node, json);
   json.Key("children").BeginArray();

@@ -49,6 +49,7 @@ std::string LineColumn(std::string_view query, size_t offset) {
 }
 
 void Annotations::Add(std::string text, const Entry& entry) {
+  ++additions_;
   const auto [at, inserted] = entries_.try_emplace(std::move(text), entry);
   if (inserted) return;
   Entry& old = at->second;

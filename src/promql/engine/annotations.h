@@ -54,6 +54,8 @@ class Annotations {
 
   void Merge(const Annotations& other);
   bool empty() const { return entries_.empty(); }
+  // How often something was added, be it new or not.
+  uint64_t additions() const { return additions_; }
 
   // With positions, which refer to `query`.
   std::vector<std::string> Warnings(std::string_view query) const;
@@ -72,6 +74,7 @@ class Annotations {
   std::vector<std::string> Render(bool warnings, std::string_view query) const;
 
   std::map<std::string, Entry> entries_;
+  uint64_t additions_ = 0;
 };
 
 // " for metric name \"x\"", or nothing.

@@ -33,10 +33,18 @@ struct SeriesCost {
   size_t samples = 0;  // In the column, as upstream weighs them.
 };
 
-// Selected series, and what their handles take.
-struct SeriesList {
+// Selected series, and what their handles take. Selectors that ask for the same share one.
+struct SelectedSeries {
   std::vector<std::unique_ptr<storage::Series>> series;
   MemoryHold memory;
+};
+struct SeriesList {
+  std::shared_ptr<const SelectedSeries> owner;
+  std::span<const std::unique_ptr<storage::Series>> series;
+
+  SeriesList() = default;
+  explicit SeriesList(SelectedSeries selected)
+      : owner(std::make_shared<const SelectedSeries>(std::move(selected))), series(owner->series) {}
 };
 
 // Of one worker, used again from series to series.

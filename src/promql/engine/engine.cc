@@ -240,6 +240,7 @@ Result<Plan> Engine::MakePlanOf(Request* request) const {
                    .end_ms = request->end_ms,
                    .step_ms = request->step_ms,
                    .lookback_delta_ms = request->lookback_ms,
+                   .share = options_.share_results,
                    .default_subquery_step_ms = options_.default_subquery_step_ms});
 }
 
@@ -315,6 +316,7 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   queue_timer.reset();
   Timer eval_timer(&timings.eval_total);
 
+  std::unique_ptr<storage::Querier> querier;  // Outlives what the state shares of its series.
   QueryState state;
   state.plan = &plan;
   state.pool = options_.pool;
@@ -338,7 +340,6 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   state.samples_read_max = request.cost.samples_read_max;
   NARTHEX_RETURN_IF_ERROR(state.CheckDone("query execution"));
 
-  std::unique_ptr<storage::Querier> querier;
   {
     Timer timer(&timings.preparation);
     NARTHEX_TRY(querier, request.store->OpenQuerier(plan.range));

@@ -61,6 +61,8 @@ struct EngineOptions {
   bool use_start_timestamps = false;  // use-start-timestamps
   bool per_step_stats = false;        // promql-per-step-stats
   bool query_cost = false;            // query-cost
+  // Parts that stand in a query more than once are evaluated once. Answers are the same without.
+  bool share_results = true;
   ParserOptions parser;
   // The resolution of `[5m:]`, asked for at each query since it is the reloadable
   // global.evaluation_interval; one minute when not set.

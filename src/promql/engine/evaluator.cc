@@ -112,7 +112,8 @@ Result<Value> Evaluator::FinishScalar(std::vector<double> scalar, int64_t before
 
 Result<Value> Evaluator::Eval(const Expr& expr) {
   const QueryProfile::Scope scope(query_->profile, expr);
-  Result<Value> value = EvalNode(expr);
+  SharedResult* const shared = FindShared(expr);
+  Result<Value> value = shared == nullptr ? EvalNode(expr) : EvalShared(expr, shared);
   if (!value.ok() || !query_->memory.counting()) return value;
   if (!value->memory.counting()) value->memory = HoldMemory();
   NARTHEX_RETURN_IF_ERROR(value->memory.SetTo(MemoryOf(*value)));

@@ -21,6 +21,7 @@
 #include "promql/engine/query_profile.h"
 #include "promql/engine/range_functions.h"
 #include "promql/engine/sample_stats.h"
+#include "promql/engine/shared_results.h"
 #include "promql/engine/value.h"
 #include "promql/plan/plan.h"
 #include "util/time.h"
@@ -57,6 +58,7 @@ struct QueryState {
   uint64_t cost_samples_read = 0;
   Annotations annotations;
   MemoryAccount memory;
+  SharedResults shared;             // After `memory`, from which it holds.
   QueryProfile* profile = nullptr;  // Null: not analysed.
 
   Status CheckDone(std::string_view where) const { return cancellation.Check(where); }
@@ -111,14 +113,12 @@ class Evaluator {
   }
 
   // selectors.cc
-  Result<SeriesList> Select(const VectorSelector& selector);
-  // Notes for the profile, if there is one.
-  void ProfileSelected(const VectorSelector& selector, const SeriesList& list);
+  Result<SeriesList> Select(const VectorSelector& selector, bool latest_only = false);
+  bool ReadsLatest(const VectorSelector& selector) const;
+  // A note for the profile, if there is one.
   void ProfileRead(const Expr& expr, const Points& points);
-  // The same for an instant selector: reads less where one step is asked for.
-  Result<SeriesList> SelectInstant(const VectorSelector& selector);
-  Result<SeriesList> SelectSeries(const storage::SelectHints& hints,
-                                  std::span<const Matcher> matchers);
+  Result<SelectedSeries> SelectSeries(const storage::SelectHints& hints,
+                                      std::span<const Matcher> matchers);
   Result<Value> EvalVectorSelector(const VectorSelector& selector);
   Result<Value> EvalSmoothed(const VectorSelector& selector);
   Result<Value> EvalMatrixSelector(const MatrixSelector& selector);
@@ -127,6 +127,16 @@ class Evaluator {
   // refused.
   Result<VectorValue> SampleTimes(const Expr& expr, SeriesList series, std::optional<int64_t> at_ms,
                                   int64_t offset_ms);
+
+  // shared_results.cc
+  // Null: the expression stands in the query once.
+  SharedResult* FindShared(const Expr& expr);
+  Result<Value> EvalShared(const Expr& expr, SharedResult* shared);
+  // Whether an expression that could stream is better evaluated as a whole, for others to use.
+  Result<bool> IsWorthKeeping(const Expr& expr);
+  SharedSelection* FindSelection(const VectorSelector& selector);
+  Status FillSelection(const VectorSelector& selector, bool latest_only,
+                       SharedSelection* selection);
 
   // subquery.cc
   struct SubqueryResult {

@@ -62,6 +62,9 @@ class Explainer {
     node.expr = TextOf(expr);
     node.grid = grid;
     node.folds = Folds(expr);
+    if (const auto at = plan_.shared.find(&expr); at != plan_.shared.end()) {
+      node.shared = at->second;
+    }
     if (expr.kind == Expr::Kind::kVectorSelector) {
       node.select = SelectOf(expr.As<VectorSelector>(), 0);
     } else if (expr.kind == Expr::Kind::kMatrixSelector) {

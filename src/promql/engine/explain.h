@@ -32,8 +32,10 @@ struct ExplainNode {
   std::string name;       // "rate", "sum", "+"; empty where the type says it all.
   std::string expr;       // Out of the query's text; long ones are cut.
   PositionRange position;
-  StepGrid grid;       // The steps it is evaluated at.
-  bool once = false;   // Its value at the first step serves all of the query's.
+  StepGrid grid;      // The steps it is evaluated at.
+  bool once = false;  // Its value at the first step serves all of the query's.
+  // Equal parts of the query have the same number; unset where there is but one.
+  std::optional<uint32_t> shared;
   bool folds = false;  // Takes its operand batch by batch, if that can be made so.
   std::optional<ExplainSelect> select;
   std::optional<OperatorProfile> profile;

@@ -154,16 +154,17 @@ Result<VectorValue> Evaluator::FetchInfoSeries(const Call& call, const VectorVal
   hints.end_ms = reference.at_ms.value_or(grid_.end_ms) - offset;
   hints.step_ms = grid_.interval_ms;
   hints.function = "info";
-  SeriesList all{.memory = HoldMemory()};
+  SelectedSeries all{.memory = HoldMemory()};
   for (const std::vector<Matcher>& identifying : sets) {
     std::vector<Matcher> matchers = identifying;
     matchers.insert(matchers.end(), data_matchers.begin(), data_matchers.end());
     matchers.insert(matchers.end(), name_matchers.begin(), name_matchers.end());
-    NARTHEX_TRY(SeriesList found, SelectSeries(hints, matchers));
+    NARTHEX_TRY(SelectedSeries found, SelectSeries(hints, matchers));
     NARTHEX_RETURN_IF_ERROR(all.memory.Grow(static_cast<size_t>(found.memory.bytes())));
     std::move(found.series.begin(), found.series.end(), std::back_inserter(all.series));
   }
-  return SampleTimes(call, std::move(all), reference.at_ms, offset);
+  stats_->AddSeries(static_cast<int64_t>(all.series.size()));
+  return SampleTimes(call, SeriesList(std::move(all)), reference.at_ms, offset);
 }
 
 Result<Value> Evaluator::EvalInfo(const Call& call) {

@@ -31,6 +31,11 @@ class MemoryAccount {
   // Whether the limit refused something.
   bool refused() const { return refused_.load(std::memory_order_relaxed); }
 
+  bool HasRoom(size_t bytes) const {
+    return limit_bytes_ == 0 ||
+           held_bytes_.load(std::memory_order_relaxed) + static_cast<int64_t>(bytes) <=
+               limit_bytes_;
+  }
   Status Take(int64_t bytes);
   void GiveBack(int64_t bytes) { held_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
 

@@ -40,6 +40,7 @@ struct OperatorProfile {
   // Window plans (window_plan.h): series that could use one made for another, plans made.
   int64_t windows_shared = 0;
   int64_t windows_made = 0;
+  bool reused = false;    // The result was that of an equal part of the query.
   bool streamed = false;  // The result never stood in memory as a whole.
 };
 

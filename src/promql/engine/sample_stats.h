@@ -35,6 +35,7 @@ class SampleStats {
     if (per_step()) read_per_step_[step] += samples;
   }
   void AddSeries(int64_t series) { series_ += series; }
+  void ForgetPeak() { peak_ = 0; }
   void UpdatePeak(int64_t samples) { peak_ = std::max(peak_, samples); }
   // What a worker counted; it has the same grid.
   void Merge(const SampleStats& worker);

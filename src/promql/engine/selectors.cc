@@ -170,8 +170,8 @@ void Evaluator::ProfileRead(const Expr& expr, const Points& points) {
       static_cast<int64_t>(points.floats.size + points.histograms.size);
 }
 
-Result<SeriesList> Evaluator::SelectSeries(const storage::SelectHints& hints,
-                                           std::span<const Matcher> matchers) {
+Result<SelectedSeries> Evaluator::SelectSeries(const storage::SelectHints& hints,
+                                               std::span<const Matcher> matchers) {
   const auto expanding = [](const Status& status) {
     const bool done = status.code() == ErrorCode::kCanceled || status.code() == ErrorCode::kTimeout;
     return Status(done ? status.code() : ErrorCode::kExecution,
@@ -180,7 +180,7 @@ Result<SeriesList> Evaluator::SelectSeries(const storage::SelectHints& hints,
   auto selected = query_->querier->Select(storage::SeriesOrder::kAny, hints, matchers);
   if (!selected.ok()) return expanding(selected.status());
   storage::SeriesSet& set = **selected;
-  SeriesList list{.memory = HoldMemory()};
+  SelectedSeries list{.memory = HoldMemory()};
   std::vector<std::unique_ptr<storage::Series>>& series = list.series;
   while (std::unique_ptr<storage::Series> next = set.Next()) {
     if (series.size() % kSelectCheckEvery == 0) {
@@ -197,35 +197,35 @@ Result<SeriesList> Evaluator::SelectSeries(const storage::SelectHints& hints,
   }
   if (Status status = set.status(); !status.ok()) return expanding(status);
   for (std::string& warning : set.warnings()) query_->annotations.WarnPlain(std::move(warning));
-  stats_->AddSeries(static_cast<int64_t>(series.size()));
   NARTHEX_RETURN_IF_ERROR(list.memory.SetTo(series.size() * kSeriesHandleBytes));
   return list;
 }
 
-Result<SeriesList> Evaluator::Select(const VectorSelector& selector) {
-  NARTHEX_TRY(SeriesList list, SelectSeries(query_->plan->hints.at(&selector), selector.matchers));
-  ProfileSelected(selector, list);
+Result<SeriesList> Evaluator::Select(const VectorSelector& selector, bool latest_only) {
+  SharedSelection* const shared = FindSelection(selector);
+  SharedSelection own;
+  SharedSelection* selection = shared == nullptr ? &own : shared;
+  if (selection->known && selection->latest_only != latest_only) selection = &own;
+  if (!selection->known) {
+    NARTHEX_RETURN_IF_ERROR(FillSelection(selector, latest_only, selection));
+  }
+  const SeriesList& list = selection->list;
+  stats_->AddSeries(static_cast<int64_t>(list.series.size()));
+  if (query_->profile != nullptr) {
+    query_->profile->At(selector).series_selected += static_cast<int64_t>(list.series.size());
+  }
   return list;
 }
 
-void Evaluator::ProfileSelected(const VectorSelector& selector, const SeriesList& list) {
-  if (query_->profile == nullptr) return;
-  query_->profile->At(selector).series_selected += static_cast<int64_t>(list.series.size());
-}
-
-Result<SeriesList> Evaluator::SelectInstant(const VectorSelector& selector) {
-  const storage::SelectHints& hints = query_->plan->hints.at(&selector);
+// In an instant query the store's newest sample is all that can show.
+bool Evaluator::ReadsLatest(const VectorSelector& selector) const {
   const int64_t reference = AtMs(selector).value_or(grid_.start_ms) - OffsetMs(selector);
-  if (!grid_.single_step() || hints.end_ms != reference) return Select(selector);
-  // An instant query: the store's newest sample is all that can show.
-  storage::SelectHints latest = hints;
-  latest.latest_only = true;
-  NARTHEX_TRY(SeriesList list, SelectSeries(latest, selector.matchers));
-  ProfileSelected(selector, list);
-  return list;
+  return grid_.single_step() && query_->plan->hints.at(&selector).end_ms == reference;
 }
 
 Result<std::unique_ptr<ColumnSource>> Evaluator::MakeSource(const Expr& expr) {
+  NARTHEX_TRY(const bool keeps, IsWorthKeeping(expr));
+  if (keeps) return std::unique_ptr<ColumnSource>();
   const QueryProfile::Scope scope(query_->profile, expr);
   if (expr.kind == Expr::Kind::kVectorSelector) {
     const VectorSelector& selector = expr.As<VectorSelector>();
@@ -248,7 +248,7 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeSource(const Expr& expr) {
 }
 
 Result<std::unique_ptr<ColumnSource>> Evaluator::MakeInstantSource(const VectorSelector& selector) {
-  NARTHEX_TRY(SeriesList list, SelectInstant(selector));
+  NARTHEX_TRY(SeriesList list, Select(selector, ReadsLatest(selector)));
   return std::unique_ptr<ColumnSource>(std::make_unique<InstantSource>(
       &selector, std::move(list),
       InstantShape{.grid = grid_,
@@ -260,7 +260,7 @@ Result<std::unique_ptr<ColumnSource>> Evaluator::MakeInstantSource(const VectorS
 
 Result<Value> Evaluator::EvalVectorSelector(const VectorSelector& selector) {
   if (selector.smoothed) return EvalSmoothed(selector);
-  NARTHEX_TRY(const std::unique_ptr<ColumnSource> source, MakeSource(selector));
+  NARTHEX_TRY(const std::unique_ptr<ColumnSource> source, MakeInstantSource(selector));
   Value value;
   value.type = ValueType::kVector;
   NARTHEX_TRY(value.vector, Materialize(*source));

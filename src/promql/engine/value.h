@@ -26,6 +26,7 @@ struct StepGrid {
   }
   int64_t TimeAt(size_t step) const { return start_ms + static_cast<int64_t>(step) * interval_ms; }
   bool single_step() const { return start_ms == end_ms; }
+  friend bool operator==(const StepGrid&, const StepGrid&) = default;
 };
 
 // One series of an instant-vector expression.

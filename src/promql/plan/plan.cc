@@ -195,6 +195,7 @@ Result<Plan> MakePlan(ExprPtr expr, const PlanRequest& request) {
   ResolveAtModifiers(*plan.root, request);
   if (MarkInvariant(*plan.root).wrap) Wrap(&plan.root);
   plan_internal::CollectSelectors(request, &plan);
+  if (request.share) plan_internal::FindShared(&plan);
   return plan;
 }
 

@@ -8,7 +8,8 @@
 //   parts that give the same answer at every step are wrapped in a StepInvariantExpr, so that they
 //                                     are evaluated once
 //
-// and, beside the tree, what each selector asks of the store.
+// and, beside the tree, what each selector asks of the store, and which parts of the tree are the
+// same.
 // Specification: parity/promql.md section 3.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <functional>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "promql/parser/ast.h"
 #include "storage/storage.h"
@@ -29,6 +31,8 @@ struct PlanRequest {
   int64_t end_ms = 0;
   int64_t step_ms = 0;  // 0: an instant query.
   int64_t lookback_delta_ms = 0;
+  // Whether parts that stand in the query more than once are found.
+  bool share = true;
   // Resolution of a subquery that names none.
   std::function<int64_t(int64_t range_ms)> default_subquery_step_ms;
 };
@@ -40,6 +44,13 @@ struct Plan {
   TimeRange range;
   // Keyed by the selector's node in `root`.
   std::unordered_map<const Expr*, storage::SelectHints> hints;
+  // Parts that stand in the query more than once, by the number of their result, and how often each
+  // is asked for.
+  std::unordered_map<const Expr*, uint32_t> shared;
+  std::vector<uint32_t> shared_uses;
+  // Selectors that ask the store for the same as another one, by the number of the answer.
+  std::unordered_map<const Expr*, uint32_t> selections;
+  uint32_t selection_count = 0;
 };
 
 // Errors (bad durations) have the code kInvalidInput.
@@ -66,6 +77,8 @@ bool UniformInfoReference(const Expr& argument, InfoReference* reference);
 Status ResolveDurations(Expr& root, const PlanRequest& request);
 // Fills plan->range and plan->hints.
 void CollectSelectors(const PlanRequest& request, Plan* plan);
+// Fills plan->shared and plan->selections. After CollectSelectors.
+void FindShared(Plan* plan);
 
 }  // namespace plan_internal
 }  // namespace narthex::promql
