@@ -147,8 +147,25 @@ bool IsNilValue(const Value& value) {
   return !value.valid() || value.kind() == Kind::kNil;
 }
 
+// As Go's compiler sees it: no maps, lists or functions, and no structs with such fields.
+bool IsComparable(const Value& value) {
+  if (value.is_pointer()) return true;
+  switch (value.kind()) {
+    case Kind::kList:
+    case Kind::kMap:
+    case Kind::kFunction: return false;
+    case Kind::kStruct: {
+      const auto& fields = value.struct_as().fields;
+      return std::all_of(fields.begin(), fields.end(),
+                         [](const auto& field) { return IsComparable(field.second); });
+    }
+    default: return true;
+  }
+}
+
 Result<bool> EqualOthers(const Value& a, const Value& b) {
-  if (a.kind() != b.kind() && a.valid() && b.valid()) {
+  const bool same_kind = a.kind() == b.kind() && a.is_pointer() == b.is_pointer();
+  if (!same_kind && a.valid() && b.valid()) {
     return Fail("non-comparable types {}: {}, {}: {}", Sprintf("%s", {&a, 1}), a.TypeName(),
                 b.TypeName(), FormatValue(b));
   }
@@ -156,7 +173,7 @@ Result<bool> EqualOthers(const Value& a, const Value& b) {
   if (b.is_pointer()) {
     return b.kind() == Kind::kStruct && a.shared_struct() == b.shared_struct();
   }
-  if (b.kind() == Kind::kList || b.kind() == Kind::kMap || b.kind() == Kind::kFunction) {
+  if (!IsComparable(b)) {
     return Fail("non-comparable type {}: {}", Sprintf("%s", {&b, 1}), b.TypeName());
   }
   return a.type() == b.type() && FormatValue(a) == FormatValue(b);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -23,6 +24,7 @@ struct Flags {
   bool plus_v = false;  // %+v: names of fields, but no signs.
   bool minus = false;
   bool sharp = false;
+  bool sharp_v = false;  // %#v: Go syntax, and no other meaning of the sign.
   bool space = false;
   bool zero = false;
   std::optional<int> width;
@@ -52,7 +54,10 @@ class Printer {
   void PrintList(const Value& value, char32_t verb, int depth);
   void PrintMap(const Value& value, char32_t verb, int depth);
   void PrintStruct(const Value& value, char32_t verb, int depth);
+  void PrintPointer(const Value& value, char32_t verb);
   bool PrintStringer(const Value& value, char32_t verb);
+  bool in_bad_verb_ = false;  // Methods are not asked there.
+
   // Parts of Printf.
   struct FormatState;
   void ReadFlags(FormatState* state);
@@ -71,15 +76,80 @@ std::string HexDigits(uint64_t v, unsigned base, bool upper) {
   return text;
 }
 
+// C's printf for one number, of any length.
+std::string FormatC(const char* format, int precision, double v) {
+  const int size = std::snprintf(nullptr, 0, format, precision, v);
+  std::string text(static_cast<size_t>(size), '\0');
+  std::snprintf(text.data(), text.size() + 1, format, precision, v);
+  return text;
+}
+
 // %x: 0x1.8p+00
-std::string HexFloat(double v, bool upper) {
-  if (!std::isfinite(v)) return FormatFloatG(v);
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%a", v);
-  std::string text = buffer;
-  // Two digits of the exponent at least.
-  if (const size_t p = text.find('p'); text.size() - p == 3) text.insert(p + 2, "0");
+std::string HexFloat(double v, std::optional<int> precision, bool upper) {
+  // The exponent is put on afterwards: Go's mantissa always begins with 1, C's may begin with 2
+  // after rounding, and with 0 where the number is tiny.
+  int exponent = 0;
+  std::string text = FormatC("%.*a", precision.value_or(-1), std::frexp(v, &exponent) * 2);
+  text.resize(text.find('p'));
+  exponent = v == 0 ? 0 : exponent - 1;
+  const size_t first = text.find('x') + 1;
+  if (text[first] == '2') {
+    text[first] = '1';
+    ++exponent;
+  }
+  text += fmt::format("p{}{:02}", exponent < 0 ? '-' : '+', std::abs(exponent));
   return upper ? ToUpper(text) : text;
+}
+
+// %b: 4503599627370496p-52, the mantissa as a whole number.
+std::string BinaryFloat(double v) {
+  constexpr int kMantissaBits = 52;
+  constexpr int kBias = 1023;
+  const auto bits = std::bit_cast<uint64_t>(v);
+  const auto exponent = static_cast<int>((bits >> kMantissaBits) & 0x7ff);
+  uint64_t mantissa = bits & ((uint64_t{1} << kMantissaBits) - 1);
+  if (exponent != 0) mantissa |= uint64_t{1} << kMantissaBits;
+  return fmt::format("{}{}p{:+d}", std::signbit(v) ? "-" : "", mantissa,
+                     std::max(exponent, 1) - kBias - kMantissaBits);
+}
+
+// %#g: a decimal point always, and as many digits as the precision says (six without one).
+std::string KeepZeros(std::string text, char32_t verb, std::optional<int> precision) {
+  const bool counts = verb == 'v' || verb == 'g' || verb == 'G' || verb == 'x';
+  int digits = counts ? precision.value_or(6) : 0;
+  const bool hex = verb == 'x' || verb == 'X';
+  const size_t sign = text[0] == '-' ? 1 : 0;
+  const size_t end = std::min(text.find_first_of(hex ? "pP" : "eE"), text.size());
+  const std::string tail = text.substr(end);
+  text.resize(end);
+  bool significant = false;
+  for (const char c : std::string_view(text).substr(sign)) {
+    if (c == '.') continue;
+    significant = significant || c != '0';
+    if (significant) --digits;
+  }
+  if (text.find('.') == std::string::npos) {
+    if (text.substr(sign) == "0") --digits;
+    text += '.';
+  }
+  text.append(static_cast<size_t>(std::max(digits, 0)), '0');
+  return text + tail;
+}
+
+// Whether Go writes the text between backquotes where it may.
+bool CanBackquote(std::string_view text) {
+  constexpr char32_t kByteOrderMark = 0xfeff;
+  while (!text.empty()) {
+    size_t size = 0;
+    const char32_t rune = DecodeRune(text, &size);
+    if (size == 1 &&
+        (rune == kReplacementRune || rune == '`' || rune == 0x7f || (rune < ' ' && rune != '\t'))) {
+      return false;
+    }
+    if (rune == kByteOrderMark) return false;
+    text.remove_prefix(size);
+  }
+  return true;
 }
 
 // %+q: as %q, but everything beyond ASCII is escaped.
@@ -129,7 +199,9 @@ void Printer::BadVerb(const Value& value, char32_t verb) {
     out += "<nil>";
   } else {
     out += value.type()->name + "=";
+    in_bad_verb_ = true;
     Print(value, 'v');
+    in_bad_verb_ = false;
   }
   out += ')';
 }
@@ -179,7 +251,7 @@ void Printer::PrintRune(uint64_t rune, char32_t verb) {
     AppendRune(shown, &text);
     return Pad(text);
   }
-  text = fmt::format("U+{:04X}", rune);
+  text = fmt::format("U+{:0{}X}", rune, std::max(4, flags.precision.value_or(0)));
   if (flags.sharp && rune <= 0x10ffff) {
     text += " '";
     AppendRune(shown, &text);
@@ -191,16 +263,14 @@ void Printer::PrintRune(uint64_t rune, char32_t verb) {
 void Printer::PrintInteger(const Value& value, uint64_t magnitude, bool negative, char32_t verb) {
   switch (verb) {
     case 'v':
-      if (flags.sharp && value.kind() == Kind::kUint) {
-        return PrintDigits(magnitude, false, 16, false, verb);
+      if (flags.sharp_v && value.kind() == Kind::kUint) {
+        flags.sharp = true;
+        PrintDigits(magnitude, false, 16, false, verb);
+        flags.sharp = false;
+        return;
       }
       [[fallthrough]];
-    case 'd': {
-      const bool sharp = std::exchange(flags.sharp, false);
-      PrintDigits(magnitude, negative, 10, false, verb);
-      flags.sharp = sharp;
-      return;
-    }
+    case 'd': return PrintDigits(magnitude, negative, 10, false, verb);
     case 'b': return PrintDigits(magnitude, negative, 2, false, verb);
     case 'o':
     case 'O': return PrintDigits(magnitude, negative, 8, false, verb);
@@ -215,31 +285,27 @@ void Printer::PrintInteger(const Value& value, uint64_t magnitude, bool negative
 
 void Printer::PrintFloat(double v, char32_t verb, const Value& value) {
   std::string text;
+  const bool finite = std::isfinite(v);
   switch (verb) {
     case 'v':
     case 'g':
     case 'G':
-      text = flags.precision ? FormatFloatGPrecision(v, *flags.precision) : FormatFloatG(v);
+      text = flags.precision && finite ? FormatC("%.*g", *flags.precision, v) : FormatFloatG(v);
       break;
+    case 'b': text = finite ? BinaryFloat(v) : FormatFloatG(v); break;
     case 'e':
-    case 'E': {
-      char buffer[64];
-      if (std::isfinite(v)) {
-        std::snprintf(buffer, sizeof buffer, "%.*e", std::min(flags.precision.value_or(6), 40), v);
-        text = buffer;
-      } else {
-        text = FormatFloatG(v);
-      }
+    case 'E':
+      text = finite ? FormatC("%.*e", flags.precision.value_or(6), v) : FormatFloatG(v);
       break;
-    }
     case 'x':
-    case 'X': text = HexFloat(v, verb == 'X'); break;
+    case 'X': text = finite ? HexFloat(v, flags.precision, verb == 'X') : FormatFloatG(v); break;
     case 'f':
-    case 'F': text = FormatFloatFPrecision(v, flags.precision.value_or(6)); break;
+    case 'F':
+      text = finite ? FormatC("%.*f", flags.precision.value_or(6), v) : FormatFloatG(v);
+      break;
     default: return BadVerb(value, verb);
   }
-  if (verb == 'E' || verb == 'G') text = std::isfinite(v) ? ToUpper(text) : text;
-  if (!std::isfinite(v)) {
+  if (!finite) {
     // Positive infinity always shows its sign, NaN only where one is asked for.
     const bool nan = std::isnan(v);
     if (nan && flags.plus) text = "+NaN";
@@ -249,6 +315,8 @@ void Printer::PrintFloat(double v, char32_t verb, const Value& value) {
     flags.zero = zero;
     return;
   }
+  if (verb == 'E' || verb == 'G') text = ToUpper(text);
+  if (flags.sharp && verb != 'b') text = KeepZeros(std::move(text), verb, flags.precision);
   if (text[0] != '-') {
     if (flags.plus) {
       text.insert(0, "+");
@@ -260,6 +328,10 @@ void Printer::PrintFloat(double v, char32_t verb, const Value& value) {
 }
 
 void Printer::PrintComplex(const Value& value, char32_t verb) {
+  if (verb >= 0x80 ||
+      std::string_view("vbgGxXfFeE").find(static_cast<char>(verb)) == std::string_view::npos) {
+    return BadVerb(value, verb);
+  }
   const std::complex<double> v = value.complex_value();
   const bool plus = flags.plus;
   out += '(';
@@ -297,13 +369,12 @@ void Printer::PrintString(const std::string& text, char32_t verb, const Value& v
   }
   switch (verb) {
     case 'v':
-      if (flags.sharp) return Pad(GoQuote(shown));
+      if (flags.sharp_v) return Pad(GoQuote(shown));
       [[fallthrough]];
     case 's': return Pad(shown);
     case 'q': {
-      if (flags.plus) return Pad(AsciiQuote(shown));
-      const bool raw = flags.sharp && shown.find_first_of("`\n\r") == std::string_view::npos;
-      return Pad(raw ? "`" + std::string(shown) + "`" : GoQuote(shown));
+      if (flags.sharp && CanBackquote(shown)) return Pad("`" + std::string(shown) + "`");
+      return Pad(flags.plus ? AsciiQuote(shown) : GoQuote(shown));
     }
     case 'x': return PrintHex(text, false);
     case 'X': return PrintHex(text, true);
@@ -312,7 +383,7 @@ void Printer::PrintString(const std::string& text, char32_t verb, const Value& v
 }
 
 void Printer::PrintList(const Value& value, char32_t verb, int depth) {
-  const bool go_syntax = verb == 'v' && flags.sharp;
+  const bool go_syntax = verb == 'v' && flags.sharp_v;
   out += go_syntax ? value.type()->name + "{" : "[";
   bool first = true;
   for (const Value& element : value.list()) {
@@ -324,7 +395,7 @@ void Printer::PrintList(const Value& value, char32_t verb, int depth) {
 }
 
 void Printer::PrintMap(const Value& value, char32_t verb, int depth) {
-  const bool go_syntax = verb == 'v' && flags.sharp;
+  const bool go_syntax = verb == 'v' && flags.sharp_v;
   out += go_syntax ? value.type()->name + "{" : "map[";
   bool first = true;
   for (const auto& [name, element] : value.map()) {
@@ -338,7 +409,7 @@ void Printer::PrintMap(const Value& value, char32_t verb, int depth) {
 }
 
 void Printer::PrintStruct(const Value& value, char32_t verb, int depth) {
-  const bool go_syntax = verb == 'v' && flags.sharp;
+  const bool go_syntax = verb == 'v' && flags.sharp_v;
   if (go_syntax) {
     out += value.is_pointer() ? value.type()->pointee->name : value.type()->name;
   }
@@ -353,8 +424,31 @@ void Printer::PrintStruct(const Value& value, char32_t verb, int depth) {
   out += '}';
 }
 
+// Where a pointer's address would stand. Addresses mean nothing to a reader; this one looks like
+// those of Go's heap.
+void Printer::PrintPointer(const Value& value, char32_t verb) {
+  constexpr uint64_t kAddress = 0xc000012080;
+  const bool sharp = flags.sharp;
+  switch (verb) {
+    case 'v':
+    case 'p':
+      if (flags.sharp_v) out += "(" + value.type()->name + ")(";
+      flags.sharp = flags.sharp_v || !sharp;
+      PrintDigits(kAddress, false, 16, false, verb);
+      flags.sharp = sharp;
+      if (flags.sharp_v) out += ")";
+      return;
+    case 'b': return PrintDigits(kAddress, false, 2, false, verb);
+    case 'o': return PrintDigits(kAddress, false, 8, false, verb);
+    case 'd': return PrintDigits(kAddress, false, 10, false, verb);
+    case 'x':
+    case 'X': return PrintDigits(kAddress, false, 16, verb == 'X', verb);
+    default: return BadVerb(value, verb);
+  }
+}
+
 bool Printer::PrintStringer(const Value& value, char32_t verb) {
-  if (verb == 'v' && flags.sharp) return false;
+  if (in_bad_verb_ || (verb == 'v' && flags.sharp_v)) return false;
   switch (verb) {
     case 'v':
     case 's':
@@ -381,10 +475,14 @@ void Printer::Print(const Value& value, char32_t verb, int depth) {
     if (verb == 'T' || verb == 'v' || depth > 0) return Pad("<nil>");
     return BadVerb(value, verb);
   }
-  if (verb == 'T') return Pad(value.type()->name);
+  if (verb == 'T') return PrintString(value.type()->name, 's', value);
+  if (verb == 'w' && !in_bad_verb_) return BadVerb(value, verb);  // For errors, and not here.
   if (PrintStringer(value, verb)) return;
-  if (value.is_pointer() && value.kind() >= Kind::kList && value.kind() <= Kind::kStruct)
+  if (value.is_pointer()) {
+    const bool composite = value.kind() >= Kind::kList && value.kind() <= Kind::kStruct;
+    if (depth > 0 || !composite) return PrintPointer(value, verb);
     out += '&';
+  }
   switch (value.kind()) {
     case Kind::kBool: return PrintBool(value, verb);
     case Kind::kInt: {
@@ -532,7 +630,10 @@ void Printer::Printf(std::string_view format, std::span<const Value> values) {
       out += "(MISSING)";
     } else {
       if (flags.minus) flags.zero = false;
-      if (verb == 'v') flags.plus_v = std::exchange(flags.plus, false);
+      if (verb == 'v' || verb == 'w') {
+        flags.plus_v = std::exchange(flags.plus, false);
+        flags.sharp_v = std::exchange(flags.sharp, false);
+      }
       Print(values[state.next++], verb);
     }
   }

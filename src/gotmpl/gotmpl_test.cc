@@ -198,6 +198,23 @@ TEST(Template, Executes) {
            Case{"{{ .d }} {{ .d.Seconds }} {{ .t.Month }} {{ .t.Format \"Jan _2 06 03:04PM .000\" "
                 "}}",
                 "1m30s 90 February Feb 29 24 01:04PM .678"},
+           // What random templates found to differ from Go.
+           Case{"{{ printf \"%+#q %#q\" \"a.b\" \"a\\n\" }}", "`a.b` \"a\\n\""},
+           Case{"{{ printf \"%.5X|%.x|%x|%b\" 1435065584.128 0.00001234 0.0 1.5 }}",
+                "0X1.56257P+30|0x1p-16|0x0p+00|6755399441055744p-52"},
+           Case{"{{ printf \"%#.7g|%#g|%- # g|%#v|%#s\" 1.5 0.0 0.0 1.0 1e2 }}",
+                "1.500000|0.00000| 0.00000|1|%!s(float64=100.000)"},
+           Case{"{{ printf \"%s|%q|%#-4w|%w\" 1+2i 2i 11.0 .ms }}",
+                "%!s(complex128=(1+2i))|%!q(complex128=(0+2i))|%!w(float64=11  )|"
+                "%!w(map[string]string=map[job:node])"},
+           Case{"{{ printf \"%.2T|%.5U|%.6d\" true 42 42 }}", "bo|U+0002A|000042"},
+           Case{"{{ printf \"%d\" .d }} {{ printf \"%t\" .t.Month }}",
+                "90000000000 %!t(time.Month=2)"},
+           Case{"{{ printf \"%.500f\" 0.5 | len }} {{ printf \"%.900g\" 5e-324 | len }}",
+                "502 757"},
+           Case{"{{ (.t.Truncate 3600000000000).Minute }} {{ (.t.Round 3600000000000).Hour }}",
+                "0 13"},
+           Case{"{{ humanize \"1_000\" }} {{ humanize \"0x_1p4\" }}", "1k 16"},
            Case{"a {{- /* c */ -}} b{{ \"x\" -}}  c", "abxc"},
            Case{"{{ 0x1F }} {{ 1e3 }} {{ 017 }} {{ 1_000 }} {{ 'x' }} {{ 1+2i }}",
                 "31 1000 15 1000 120 (1+2i)"},
@@ -234,6 +251,13 @@ TEST(Template, ErrorsAreGos) {
            Case{"{{ eq 1 \"a\" }}",
                 "template: t:1:3: executing \"t\" at <eq 1 \"a\">: error calling eq: incompatible "
                 "types for comparison: int and string"},
+           Case{"{{ humanize \"1__0\" }}",
+                "template: t:1:3: executing \"t\" at <humanize \"1__0\">: error calling humanize: "
+                "strconv.ParseFloat: parsing \"1__0\": invalid syntax"},
+           Case{
+               "{{ eq .ms .ms }}",
+               "template: t:1:3: executing \"t\" at <eq .ms .ms>: error calling eq: non-comparable "
+               "type map[job:node]: map[string]string"},
            Case{"{{ title 5 }}",
                 "template: t:1:9: executing \"t\" at <5>: expected string; found 5"},
            Case{"{{ title .i }}",

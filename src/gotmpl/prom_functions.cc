@@ -91,12 +91,34 @@ Status NilSample() {
 // Numbers
 // -------------------------------------------------------------------------------------------------
 
+// Go's strconv.ParseFloat, which takes underscores between digits and behind the prefix of a base.
+std::optional<double> ParseGoFloat(std::string_view text, bool* out_of_range) {
+  if (text.find('_') == std::string_view::npos) return ParseFloat(text, out_of_range);
+  std::string_view rest = text;
+  if (rest.starts_with('+') || rest.starts_with('-')) rest.remove_prefix(1);
+  const bool hex = rest.starts_with("0x") || rest.starts_with("0X");
+  bool behind_digit = hex;
+  bool behind_underscore = false;
+  if (hex) rest.remove_prefix(2);
+  for (const char c : rest) {
+    const bool digit =
+        (c >= '0' && c <= '9') || (hex && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')));
+    if (c == '_' ? !behind_digit : behind_underscore && !digit) return std::nullopt;
+    behind_underscore = c == '_';
+    behind_digit = digit;
+  }
+  if (behind_underscore) return std::nullopt;
+  std::string plain(text);
+  std::erase(plain, '_');
+  return ParseFloat(plain, out_of_range);
+}
+
 Result<double> ToFloat(const Value& boxed) {
   const Value value = boxed.Unboxed();
   if (value.type() == types::Float()) return value.float_value();
   if (value.type() == types::String()) {
     bool out_of_range = false;
-    const std::optional<double> parsed = ParseFloat(value.string_value(), &out_of_range);
+    const std::optional<double> parsed = ParseGoFloat(value.string_value(), &out_of_range);
     if (parsed && !out_of_range) return *parsed;
     return Fail(fmt::format("strconv.ParseFloat: parsing {}: {}", GoQuote(value.string_value()),
                             parsed ? "value out of range" : "invalid syntax"));

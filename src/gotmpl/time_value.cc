@@ -332,6 +332,8 @@ const Type* WeekdayType() {
   return kType;
 }
 
+constexpr int64_t kYearOneSeconds = -62'135'596'800;
+
 using Methods = std::map<std::string, Method, std::less<>>;
 
 // Adds a method; `call` gives a Value.
@@ -410,6 +412,14 @@ void AddTimeReaders(Methods* m) {
   });
 }
 
+// How far a time lies behind the last multiple of `unit` since the year 1.
+int64_t BehindMultiple(const TimeValue& time, int64_t unit) {
+  __extension__ using Wide = __int128;
+  const Wide nanos = (Wide{time.seconds} - kYearOneSeconds) * kNanosPerSecond + time.nanos;
+  const auto behind = static_cast<int64_t>(nanos % unit);
+  return behind < 0 ? behind + unit : behind;
+}
+
 void AddTimeMethods(Methods* m, const Type* time) {
   AddTimeReaders(m);
   Add(m, "String", {},
@@ -418,7 +428,7 @@ void AddTimeMethods(Methods* m, const Type* time) {
     return Value::String(FormatTime(TimeOf(v), a[0].string_value()));
   });
   Add(m, "IsZero", {}, [](const Value& v, const Arguments&) {
-    return Value::Bool(TimeOf(v).seconds == -62'135'596'800 && TimeOf(v).nanos == 0);
+    return Value::Bool(TimeOf(v).seconds == kYearOneSeconds && TimeOf(v).nanos == 0);
   });
   const auto utc = [](const Value& v, const Arguments&) {
     TimeValue shown = TimeOf(v);
@@ -428,11 +438,21 @@ void AddTimeMethods(Methods* m, const Type* time) {
   };
   Add(m, "UTC", {}, utc);
   Add(m, "Local", {}, utc);
-  Add(m, "Add", {types::Duration()}, [](const Value& v, const Arguments& a) {
-    const TimeValue& from = TimeOf(v);
-    const int64_t nanos = a[0].int_value();
+  const auto moved = [](const TimeValue& from, int64_t nanos) {
     return MakeTime(Normalized(from.seconds + nanos / kNanosPerSecond,
                                from.nanos + nanos % kNanosPerSecond, from));
+  };
+  Add(m, "Add", {types::Duration()},
+      [=](const Value& v, const Arguments& a) { return moved(TimeOf(v), a[0].int_value()); });
+  Add(m, "Truncate", {types::Duration()}, [=](const Value& v, const Arguments& a) {
+    const int64_t unit = a[0].int_value();
+    return unit <= 0 ? v : moved(TimeOf(v), -BehindMultiple(TimeOf(v), unit));
+  });
+  Add(m, "Round", {types::Duration()}, [=](const Value& v, const Arguments& a) {
+    const int64_t unit = a[0].int_value();
+    if (unit <= 0) return v;
+    const int64_t behind = BehindMultiple(TimeOf(v), unit);
+    return moved(TimeOf(v), behind < unit - behind ? -behind : unit - behind);
   });
   Add(m, "AddDate", {types::Int(), types::Int(), types::Int()},
       [](const Value& v, const Arguments& a) {
