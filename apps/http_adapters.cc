@@ -220,6 +220,9 @@ scrape::Fetcher::RequestId ScrapeFetcher::Fetch(scrape::FetchRequest request, Ca
   net::HttpClientRequest outgoing;
   outgoing.url = std::move(request.url);
   outgoing.shared_headers = std::move(request.headers);
+  if (!request.traceparent.empty()) {
+    outgoing.headers.emplace_back("Traceparent", std::move(request.traceparent));
+  }
   outgoing.timeout_nanos = request.timeout_nanos;
   outgoing.body_bytes_max = request.body_bytes_max;
   outgoing.unix_socket = std::move(request.unix_socket);

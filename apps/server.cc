@@ -380,6 +380,14 @@ void Server::RegisterReadings() {
     ReadNotifier(*notifier_, families);
     ReadDiscovery(sd_metrics_, families);
     ReadScrape(*scrape_, families);
+    const auto spans = [&](const char* result, const std::atomic<uint64_t>& count) {
+      families.Counter("narthex_tracing_spans_total",
+                       "Spans that ended, by what the collector of traces made of them.",
+                       static_cast<double>(count.load()), {{"result", result}});
+    };
+    spans("exported", tracing_.counters().exported);
+    spans("failed", tracing_.counters().failed);
+    spans("dropped", tracing_.counters().dropped);
     families.Gauge("prometheus_api_notification_active_subscribers",
                    "The current number of active notification subscribers.",
                    static_cast<double>(notifications_.subscriber_count()));
@@ -464,6 +472,7 @@ Status Server::ApplyConfig(const Config& config) {
   notify_discovery_->ApplyConfig(AlertmanagerDiscoverySets(config.alerting));
   attempt("rules", rules_->Update(config.global.evaluation_interval.nanos, config.rule_files,
                                   external_labels, external_url_));
+  attempt("tracing", tracing_.ApplyConfig(config.tracing));
   if (!failure.ok()) return failure;
   SetLogLevel(ParseLogLevel(config.runtime.log_level));
   LOG_INFO("Completed loading of configuration file", {"filename", options_.config_file},

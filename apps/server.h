@@ -16,6 +16,7 @@
 #include "apps/http_adapters.h"
 #include "apps/self_metrics.h"
 #include "apps/server_options.h"
+#include "apps/tracing.h"
 #include "config/config.h"
 #include "discovery/discoverer.h"
 #include "discovery/manager.h"
@@ -85,6 +86,7 @@ class Server {
   int64_t start_nanos_ = 0;
 
   // In the order of construction, which destruction reverses.
+  TracingManager tracing_;
   SelfMetrics metrics_;
   SdMetrics sd_metrics_;
   web::Notifications notifications_;

@@ -322,7 +322,6 @@ std::vector<std::string> InactiveSections(const Config& config,
   };
   add_if(!config.remote_write.empty(), "remote_write");
   add_if(!config.remote_read.empty(), "remote_read");
-  add_if(!config.tracing.endpoint.empty(), "tracing");
   add_if(PrintYaml(config.otlp) != PrintYaml(OtlpConfig{}), "otlp");
   const auto add_mechanisms = [&](const std::vector<SdConfig>& entries, std::string_view where) {
     std::set<std::string_view> seen;

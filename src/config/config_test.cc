@@ -285,7 +285,7 @@ TEST(InactiveSections, NamesWhatIsAcceptedButNotDone) {
       Options());
   ASSERT_TRUE(config.ok()) << config.status().message();
   EXPECT_THAT(InactiveSections(*config, {"file", "static"}),
-              ElementsAre("remote_write", "tracing", "otlp", "kubernetes_sd_configs (job \"k\")"));
+              ElementsAre("remote_write", "otlp", "kubernetes_sd_configs (job \"k\")"));
   EXPECT_THAT(InactiveSections(*ParseConfig("", Options()), {}), ElementsAre());
 }
 

@@ -526,7 +526,9 @@ class CurlTransport : public Transport {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION,
                      TlsVersion(options.tls_min_version) | TlsMaxVersion(options.tls_max_version));
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                     options.enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);
+                     options.http2_prior_knowledge ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
+                     : options.enable_http2        ? CURL_HTTP_VERSION_2TLS
+                                                   : CURL_HTTP_VERSION_1_1);
   }
 
   static void SetProxy(Transfer* transfer) {

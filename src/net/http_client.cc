@@ -306,7 +306,7 @@ struct HttpClient::Impl {
     exchange.unix_socket = call.request.unix_socket;
     exchange.options = call.options;
     exchange.proxy = *proxy;
-    if (tls || !exchange.proxy.empty()) {
+    if (tls || !exchange.proxy.empty() || exchange.options->http2_prior_knowledge) {
       if (curl == nullptr) curl = MakeCurlTransport(reactor, buffers, idle_connections_max);
       call.transport = curl.get();
     } else {

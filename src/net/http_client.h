@@ -52,6 +52,7 @@ struct HeaderSource {
 struct HttpClientOptions {
   bool follow_redirects = true;
   bool enable_http2 = true;
+  bool http2_prior_knowledge = false;  // HTTP/2 without TLS, as gRPC servers speak it.
   // Who asks, the first of these that is set. None goes to another host by a redirect.
   std::string basic_user, basic_user_file;
   std::string basic_password, basic_password_file;

@@ -5,6 +5,7 @@
 #include "rules/dependencies.h"
 #include "util/log.h"
 #include "util/numbers.h"
+#include "util/trace.h"
 
 namespace narthex::rules {
 namespace {
@@ -84,6 +85,18 @@ void Group::Evaluate(int64_t slot_nanos) {
   const int64_t started = MonotonicNanos();
   const int64_t started_at = clock_.NowNanos();
   const EvaluationTime time{slot_nanos, options_.query_offset_nanos};
+  // From when it was due, so that the trace shows a delay.
+  TraceSpan span("rule group", SpanKind::kInternal, slot_nanos);
+  const TraceScope scope(span.context());
+  if (span.recording()) {
+    span.Set("name", options_.name);
+    span.Set("file", options_.file);
+    span.Set("interval", FormatGoDuration(options_.interval_nanos));
+    span.Set("scheduled", FormatRfc3339Nano(slot_nanos));
+    if (started_at > slot_nanos) {
+      TraceSpan("scheduleDelay", SpanKind::kInternal, slot_nanos).End(started_at);
+    }
+  }
   samples_.store(0);
   if (concurrency == nullptr || batches_.empty()) {
     for (size_t i = 0; i < rules_.size(); ++i) EvaluateRule(i, time);
@@ -121,6 +134,13 @@ void Group::EvaluateRule(size_t index, const EvaluationTime& time) {
   const int64_t started = MonotonicNanos();
   const int64_t started_at = clock_.NowNanos();
   counters_.evaluations.fetch_add(1);
+  ScopedSpan span("rule");
+  if (span->recording()) {
+    span->Set("group", options_.name);
+    span->Set("name", rule.name());
+    span->Set("query_offset", FormatGoDuration(options_.query_offset_nanos));
+    span->Set("index", static_cast<int64_t>(index));
+  }
   Result<std::vector<RuleSample>> result =
       rule.Evaluate(time, identity_, options_.limit, *environment_);
   Status status = result.ok() ? Status() : result.status();
@@ -132,6 +152,7 @@ void Group::EvaluateRule(size_t index, const EvaluationTime& time) {
     counters_.failures.fetch_add(1);
   } else {
     samples_.fetch_add(result->size());
+    span->Set("num_series", static_cast<int64_t>(result->size()));
     if (rule.alerting()) {
       auto& alerting = static_cast<AlertingRule&>(rule);
       std::vector<Alert> due = alerting.TakeAlertsToSend(time.slot_nanos, options_.interval_nanos,
@@ -140,6 +161,7 @@ void Group::EvaluateRule(size_t index, const EvaluationTime& time) {
     }
     status = Store(index, time, *std::move(result));
   }
+  if (!status.ok()) span->SetError(status.message());
   const double seconds = static_cast<double>(MonotonicNanos() - started) / 1e9;
   rule.SetHealth({status.ok() ? "ok" : "err", status.message(), seconds, started_at});
   if (observe_rule) observe_rule(seconds);
@@ -152,6 +174,7 @@ Status Group::Store(size_t index, const EvaluationTime& time, std::vector<RuleSa
   options.discard_out_of_order = true;
   SeriesSetOfRule returned;
   Status first_error;
+  std::optional<ScopedSpan> append_span(std::in_place, "ruleAppendResults");
   std::map<std::string, size_t> dropped;
   for (RuleSample& sample : samples) {
     const Result<storage::SeriesRef> appended =
@@ -189,7 +212,10 @@ Status Group::Store(size_t index, const EvaluationTime& time, std::vector<RuleSa
     if (!returned.contains(labels)) gone.insert(labels);
   }
   AppendStale(*appender, gone, time.sample_ms());
+  append_span.reset();
+  ScopedSpan commit_span("ruleCommit");
   if (Status status = appender->Commit(); !status.ok()) {
+    commit_span->SetError(status.message());
     // Samples that were refused do not count as a failed evaluation, a commit that failed does.
     counters_.failures.fetch_add(1);
     LOG_WARN("Rule sample appending failed", {"file", options_.file}, {"group", options_.name},

@@ -25,6 +25,7 @@ using FetchHeaders = std::vector<std::pair<std::string, std::string>>;
 struct FetchRequest {
   std::string url;
   std::shared_ptr<const FetchHeaders> headers;  // The same for all scrapes of a target.
+  std::string traceparent;                      // A header field of that name; empty: none.
   int64_t timeout_nanos = 0;                    // The whole exchange.
   size_t body_bytes_max = 0;                    // Of the body as it arrives; 0: no bound.
   std::string unix_socket;  // Path to connect to instead of the URL's host; empty: none.

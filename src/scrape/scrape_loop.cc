@@ -172,7 +172,9 @@ void ScrapeLoop::BeginScrape() {
     if (since_last > 0) interval_text = interval_text_;
   }
   if (!interval_text.empty()) runtime_->observer().ObserveInterval(interval_text, since_last);
+  TraceRequest(&request);
   const auto done = [self = shared_from_this(), permit](FetchResponse response) {
+    self->TraceAnswer(response);
     // A packed page counts as what it may become.
     const size_t unpacks = response.content_encoding.empty() ? 1 : kUnpackedFactor;
     if (self->runtime_->BeginInline(response.body.size() * unpacks)) {
@@ -246,7 +248,31 @@ ScrapedPage ScrapeLoop::Unpack(FetchResponse* response, std::string* unpacked,
   return page;
 }
 
+void ScrapeLoop::TraceRequest(FetchRequest* request) {
+  span_ = TraceSpan("scrape", SpanKind::kInternal, TraceContext());
+  if (!span_.context().valid() || request->url.empty()) return;
+  request_span_ = TraceSpan("scrapeRequest", SpanKind::kClient, span_.context());
+  http_span_ = TraceSpan("HTTP GET", SpanKind::kClient, request_span_.context());
+  request->traceparent = FormatTraceparent(http_span_.context());
+  if (!span_.recording()) return;
+  request_span_.Set("url", target_->url());
+  http_span_.Set("http.request.method", "GET");
+  http_span_.Set("url.full", target_->url());
+}
+
+void ScrapeLoop::TraceAnswer(const FetchResponse& response) {
+  if (!span_.recording()) return;
+  if (response.error.ok()) {
+    http_span_.Set("http.response.status_code", int64_t{response.status});
+  } else {
+    http_span_.SetError(response.error.message());
+  }
+  http_span_.End();
+  request_span_.End();
+}
+
 void ScrapeLoop::Process(FetchResponse response) {
+  const TraceScope scope(span_.context());
   LoopSettings settings;
   std::shared_ptr<TargetScraper> scraper;
   int64_t time_nanos = 0;
@@ -266,7 +292,12 @@ void ScrapeLoop::Process(FetchResponse response) {
     return;
   }
   std::unique_ptr<ScrapeScratch> scratch = runtime_->TakeScratch();
-  const ScrapedPage page = Unpack(&response, &scratch->unpacked, settings);
+  ScrapedPage page;
+  {
+    ScopedSpan span("scrapeRead");
+    page = Unpack(&response, &scratch->unpacked, settings);
+    if (!page.error.ok()) span->SetError(page.error.message());
+  }
   if (!page.error.ok()) {
     LOG_DEBUG("Scrape failed", {"scrape_pool", settings.config->job_name},
               {"target", target_->url()}, {"err", page.error.message()});
@@ -280,6 +311,13 @@ void ScrapeLoop::Process(FetchResponse response) {
   };
   const ScrapeOutcome outcome = scraper->ScrapeAndReport(
       page, time_nanos / kNanosPerMilli, *runtime_->environment.store, scratch.get(), duration);
+  if (span_.recording()) {
+    span_.Set("samples_scraped", static_cast<int64_t>(outcome.scraped));
+    span_.Set("samples_added", static_cast<int64_t>(outcome.post_relabel));
+    span_.Set("series_added", static_cast<int64_t>(outcome.series_added));
+    span_.Set("bytes", page.body_bytes);
+    if (!outcome.error.ok()) span_.SetError(outcome.error.message());
+  }
   runtime_->GiveScratch(std::move(scratch));
   runtime_->environment.fetcher->Recycle(std::move(response.body));
   target_->Report({outcome.error.ok() ? TargetHealth::kUp : TargetHealth::kDown,
@@ -290,6 +328,7 @@ void ScrapeLoop::Process(FetchResponse response) {
 }
 
 void ScrapeLoop::FinishScrape() {
+  span_.End();
   {
     const std::lock_guard lock(mutex_);
     busy_ = false;

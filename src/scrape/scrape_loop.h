@@ -21,6 +21,7 @@
 #include "scrape/runtime.h"
 #include "scrape/target.h"
 #include "scrape/target_scraper.h"
+#include "util/trace.h"
 
 namespace narthex::scrape {
 
@@ -70,6 +71,9 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   void Process(FetchResponse response);
   ScrapedPage Unpack(FetchResponse* response, std::string* unpacked, const LoopSettings& settings);
   void FinishScrape();
+  // Spans of the request, as it goes out and when its answer is there.
+  void TraceRequest(FetchRequest* request);
+  void TraceAnswer(const FetchResponse& response);
   void Retire(std::shared_ptr<TargetScraper> scraper);
 
   const std::shared_ptr<ScrapeRuntime> runtime_;
@@ -81,6 +85,8 @@ class ScrapeLoop : public std::enable_shared_from_this<ScrapeLoop> {
   int64_t timeout_nanos_ = 0;
   // Used without the lock while busy_, by the task alone.
   std::shared_ptr<TargetScraper> scraper_;
+  // Of the scrape under way; used without the lock while busy_.
+  TraceSpan span_, request_span_, http_span_;
   // Made from the settings when first needed.
   std::shared_ptr<const FetchHeaders> headers_;
   std::string interval_text_;

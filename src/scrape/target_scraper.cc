@@ -17,6 +17,7 @@
 #include "util/numbers.h"
 #include "util/strings.h"
 #include "util/time.h"
+#include "util/trace.h"
 
 namespace narthex::scrape {
 namespace {
@@ -746,8 +747,11 @@ ScrapeOutcome TargetScraper::ScrapeAndReport(const ScrapedPage& page, int64_t ti
     }
     appender = store.NewAppender();
   };
+  std::optional<ScopedSpan> span(std::in_place, "scrapeAppend");
   ScrapeOutcome outcome = ScrapeOnce(page.error.ok() ? page.body : std::string_view(),
                                      page.content_type, timestamp_ms, *appender, scratch);
+  if (!outcome.error.ok()) (*span)->SetError(outcome.error.message());
+  span.reset();
   if (!outcome.error.ok()) {
     LOG_DEBUG("Append failed", {"scrape_pool", settings_.config->job_name},
               {"target", settings_.name}, {"err", outcome.error.message()});
@@ -768,14 +772,18 @@ ScrapeOutcome TargetScraper::ScrapeAndReport(const ScrapedPage& page, int64_t ti
       static_cast<double>(settings_.config->sample_limit),
       static_cast<double>(page.body_bytes),
   };
+  span.emplace("scrapeReport");
   if (const Status status = AppendReport(report, timestamp_ms, /*stale=*/false, *appender);
       !status.ok()) {
+    (*span)->SetError(status.message());
     LOG_WARN("Appending scrape report failed", {"target", settings_.name},
              {"err", status.message()});
     start_over();
     return outcome;
   }
+  span.emplace("scrapeCommit");
   if (const Status status = appender->Commit(); !status.ok()) {
+    (*span)->SetError(status.message());
     LOG_ERROR("Scrape commit failed", {"target", settings_.name}, {"err", status.message()});
   }
   return outcome;

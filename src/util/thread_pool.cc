@@ -11,6 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include "util/trace.h"
+
 namespace narthex {
 
 namespace {
@@ -93,6 +95,12 @@ bool ThreadPool::HandOver() {
 }
 
 void ThreadPool::Submit(std::function<void()> task) {
+  if (const TraceContext& trace = CurrentTrace(); trace.valid()) {
+    task = [trace, task = std::move(task)] {
+      const TraceScope scope(trace);
+      task();
+    };
+  }
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));

@@ -5,6 +5,7 @@
 #include "promql/engine/explain.h"
 #include "promql/parser/parser.h"
 #include "util/strings.h"
+#include "util/trace.h"
 #include "web/api.h"
 #include "web/explain_json.h"
 #include "web/json_writer.h"
@@ -153,6 +154,17 @@ Status Render(promql::QueryResult result, size_t limit, StatsLevel stats, Api::C
   return {};
 }
 
+void SetQuery(const net::FormValues& form, TraceSpan& span) {
+  span.Set("query", std::string(form.Get("query")));
+  span.Set("timeout", std::string(form.Get("timeout")));
+}
+
+void SetResult(const promql::QueryResult& result, TraceSpan& span) {
+  span.Set("result_series", static_cast<int64_t>(result.vector.size() + result.matrix.size() +
+                                                 result.columns.size()));
+  span.Set("total_samples", result.stats.total_queryable_samples);
+}
+
 }  // namespace
 
 Status Api::Query(Call& call) {
@@ -162,9 +174,15 @@ Status Api::Query(Call& call) {
   const StatsLevel stats = ReadStats(form, call);
   NARTHEX_TRY(const promql::QueryOptions options,
               ReadOptions(form, call, stats, options_.query_cost));
+  ScopedSpan span("promqlInstantQuery");
+  if (span->recording()) {
+    SetQuery(form, *span);
+    span->Set("time", FormatRfc3339Nano(time_ms * kNanosPerMilli));
+  }
   Result<promql::QueryResult> result =
       storage_.engine->Instant(*storage_.queryable, form.Get("query"), time_ms, options);
   if (!result.ok()) return QueryError(result.status());
+  if (span->recording()) SetResult(*result, *span);
   return Render(*std::move(result), limit, stats, call);
 }
 
@@ -175,9 +193,17 @@ Status Api::QueryRange(Call& call) {
   const StatsLevel stats = ReadStats(form, call);
   NARTHEX_TRY(promql::QueryOptions options, ReadOptions(form, call, stats, options_.query_cost));
   options.columns = true;
+  ScopedSpan span("promqlRangeQuery");
+  if (span->recording()) {
+    SetQuery(form, *span);
+    span->Set("start", FormatRfc3339Nano(times.start_ms * kNanosPerMilli));
+    span->Set("end", FormatRfc3339Nano(times.end_ms * kNanosPerMilli));
+    span->Set("step", FormatGoDuration(times.step_ms * kNanosPerMilli));
+  }
   Result<promql::QueryResult> result = storage_.engine->Range(
       *storage_.queryable, form.Get("query"), times.start_ms, times.end_ms, times.step_ms, options);
   if (!result.ok()) return QueryError(result.status());
+  if (span->recording()) SetResult(*result, *span);
   return Render(*std::move(result), limit, stats, call);
 }
 

@@ -7,13 +7,36 @@
 
 #include "net/forwarding_exchange.h"
 #include "net/url.h"
+#include "util/numbers.h"
 #include "util/strings.h"
 #include "util/time.h"
+#include "util/trace.h"
 
 namespace narthex::web {
 namespace {
 
-// Passes everything on, and tells the observer when the answer is complete.
+// Under the caller's span if it names one; the attributes are OpenTelemetry's for HTTP servers.
+TraceSpan SpanOf(const net::HttpRequest& request) {
+  const std::optional<TraceContext> parent = ParseTraceparent(request.headers.Get("traceparent"));
+  TraceSpan span(request.method + " " + request.path, SpanKind::kServer,
+                 parent.value_or(TraceContext()));
+  if (!span.recording()) return span;
+  span.Set("http.request.method", request.method);
+  span.Set("url.scheme", "http");
+  span.Set("url.path", request.path);
+  span.Set("server.address", std::string(request.headers.Get("Host")));
+  const size_t colon = request.remote_address.rfind(':');
+  span.Set("network.peer.address", request.remote_address.substr(0, colon));
+  if (colon != std::string::npos) {
+    span.Set("network.peer.port", ParseInt(request.remote_address.substr(colon + 1)).value_or(0));
+  }
+  if (const std::string_view agent = request.headers.Get("User-Agent"); !agent.empty()) {
+    span.Set("user_agent.original", std::string(agent));
+  }
+  return span;
+}
+
+// Passes everything on, and tells the observer and the request's span when the answer is complete.
 class ObservedExchange : public net::ForwardingExchange {
  public:
   ObservedExchange(std::shared_ptr<net::HttpExchange> inner, const std::string& pattern,
@@ -21,7 +44,10 @@ class ObservedExchange : public net::ForwardingExchange {
       : ForwardingExchange(std::move(inner)),
         pattern_(pattern),
         observer_(observer),
-        start_nanos_(MonotonicNanos()) {}
+        start_nanos_(MonotonicNanos()),
+        span_(SpanOf(request())) {}
+
+  const TraceContext& trace() const { return span_.context(); }
 
   void Respond(net::HttpResponse response) override {
     status_ = response.status;
@@ -51,6 +77,11 @@ class ObservedExchange : public net::ForwardingExchange {
   void Observe() {
     const double seconds = static_cast<double>(MonotonicNanos() - start_nanos_) / 1e9;
     observer_(pattern_, status_, seconds, bytes_);
+    if (!span_.recording()) return;
+    span_.Set("http.response.status_code", int64_t{status_});
+    span_.Set("http.response.body.size", static_cast<int64_t>(bytes_));
+    if (status_ >= 500) span_.SetError("");
+    span_.End();
   }
 
   const std::string& pattern_;        // Of the router's route.
@@ -58,6 +89,7 @@ class ObservedExchange : public net::ForwardingExchange {
   const int64_t start_nanos_;
   int status_ = 200;
   std::atomic<size_t> bytes_{0};
+  TraceSpan span_;
 };
 
 // Without double slashes, "." and ".."; a slash at the end stays. As Go's ServeMux cleans paths.
@@ -248,7 +280,11 @@ void Router::Serve(std::shared_ptr<net::HttpExchange> exchange) const {
   std::vector<std::string> allowed;
   if (const Route* route = Find(path, request.method, &parameters, &allowed)) {
     if (observer_) {
-      exchange = std::make_shared<ObservedExchange>(std::move(exchange), route->pattern, observer_);
+      auto observed =
+          std::make_shared<ObservedExchange>(std::move(exchange), route->pattern, observer_);
+      const TraceScope scope(observed->trace());
+      route->handler(std::move(observed), parameters);
+      return;
     }
     route->handler(std::move(exchange), parameters);
     return;

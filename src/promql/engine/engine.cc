@@ -12,6 +12,7 @@
 #include "util/strings.h"
 #include "util/thread_pool.h"
 #include "util/time.h"
+#include "util/trace.h"
 
 namespace narthex::promql {
 namespace {
@@ -275,6 +276,8 @@ Result<Explanation> Engine::Explain(storage::Queryable& store, std::string_view 
 }
 
 Result<QueryResult> Engine::RunPlan(const Request& request, const Plan& plan) {
+  ScopedSpan span("promqlExec");
+  if (span->recording()) span->Set("query", std::string(request.query));
   QueryStats stats;
   stats.timings.queue = request.queued_ns;
   ++counters_.queries;
@@ -311,10 +314,13 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   QueryTimings& timings = stats->timings;
   Timer exec_timer(&timings.exec_total);
   std::optional<Timer> queue_timer(std::in_place, &timings.queue);
+  std::optional<ScopedSpan> queue_span(std::in_place, "promqlExecQueue");
   NARTHEX_TRY(const Slot slot,
               Slot::Enter(options_.gate, request.query, options.stop, request.deadline_ns));
   queue_timer.reset();
+  queue_span.reset();
   Timer eval_timer(&timings.eval_total);
+  const ScopedSpan eval_span("promqlEval");
 
   std::unique_ptr<storage::Querier> querier;  // Outlives what the state shares of its series.
   QueryState state;
@@ -342,6 +348,7 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
 
   {
     Timer timer(&timings.preparation);
+    const ScopedSpan span("promqlPrepare");
     NARTHEX_TRY(querier, request.store->OpenQuerier(plan.range));
     state.querier = querier.get();
   }
@@ -351,6 +358,7 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
   Result<Value> value = Status(ErrorCode::kInternal, "not evaluated");
   {
     Timer timer(&timings.inner_eval);
+    const ScopedSpan span("promqlInnerEval");
     Evaluator evaluator(&state, grid, &samples);
     value = evaluator.Eval(*plan.root);
     if (value.ok() && options_.delayed_name_removal) {
@@ -419,6 +427,7 @@ Result<QueryResult> Engine::Execute(const Request& request, const Plan& plan, Qu
     result.matrix.push_back({std::move(series.labels), std::move(series.samples)});
   }
   Timer sort_timer(&timings.result_sort);
+  const ScopedSpan sort_span("promqlSort");
   NARTHEX_RETURN_IF_ERROR(SortByLabels(&result.matrix, state.cancellation));
   NARTHEX_RETURN_IF_ERROR(SortByLabels(&result.columns, state.cancellation));
   return result;

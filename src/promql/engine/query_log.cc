@@ -5,6 +5,7 @@
 #include "util/numbers.h"
 #include "util/strings.h"
 #include "util/time.h"
+#include "util/trace.h"
 
 namespace narthex::promql {
 namespace {
@@ -79,6 +80,10 @@ std::string QueryLogLine(const QueryLogEntry& entry, int64_t now_ns) {
   if (!entry.status.ok()) AppendMember("error", entry.status.message(), &line);
   AppendKey("stats", &line);
   AppendStatsJson(*entry.stats, &line);
+  if (const TraceContext& trace = CurrentTrace(); trace.valid()) {
+    AppendMember("spanID", trace.SpanText(), &line);
+    AppendMember("traceID", trace.TraceText(), &line);
+  }
   if (entry.origin != nullptr && !entry.origin->kind.empty()) {
     AppendKey(entry.origin->kind, &line);
     line.push_back('{');
