@@ -5,6 +5,7 @@ and Opts (texts that may be left out). Grammar(seed).query() gives a tree of ran
 `faults`, some sentences break the language on purpose: a node of another type in some place, or
 characters changed after printing. `core` keeps to what Prometheus 2.42 knows and answers equally.
 """
+import copy
 import random
 
 from dataset import SAMPLES, STEP_MS, T0
@@ -82,6 +83,7 @@ class Grammar:
         self.r = random.Random(seed)
         self.core = core
         self.faults = faults
+        self.made = []  # Vectors of the query.
 
     def chance(self, p):
         return self.r.random() < p
@@ -96,6 +98,7 @@ class Grammar:
         return options[-1][1]()
 
     def query(self):
+        self.made = []
         depth = self.r.choice([0, 1, 1, 2, 2, 2, 3, 3, 4])
         return self.pick((12, lambda: self.vector(depth)), (0.6, lambda: self.scalar(depth)),
                          (0.25, lambda: self.range_vector(depth)),
@@ -378,6 +381,16 @@ class Grammar:
                     Opt(fill) if fill else "", " ", right, ")")
 
     def vector(self, depth):
+        """Now and then one that the query has already: equal parts are evaluated once."""
+        if self.core:
+            return self.new_vector(depth)
+        if self.made and self.chance(0.12):
+            return copy.deepcopy(self.r.choice(self.made))
+        node = self.new_vector(depth)
+        self.made.append(node)
+        return node
+
+    def new_vector(self, depth):
         if depth <= 0:
             return self.plain()
         r = self.r

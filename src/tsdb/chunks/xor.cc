@@ -254,44 +254,78 @@ struct XorDecoder {
   }
 };
 
-// Writes samples until one is newer than `end_ms` and gives their number. The decoder is a copy so
-// that it stays in registers.
-[[gnu::always_inline]] inline size_t DecodeSamples(XorDecoder& shared, uint32_t count,
-                                                   int64_t end_ms, int64_t* timestamps,
-                                                   double* values) {
-  XorDecoder decoder = shared;
-  size_t i = 0;
-  for (;;) {
-    if (static_cast<int64_t>(decoder.t) > end_ms) break;
-    timestamps[i] = static_cast<int64_t>(decoder.t);
-    values[i] = std::bit_cast<double>(decoder.value);
-    if (++i == count) break;
-    if (i == 1) [[unlikely]] {
-      decoder.delta = decoder.reader.ReadUvarint();
-      decoder.t += decoder.delta;
-      decoder.reader.Ensure(13);
-      decoder.NextValue<false>();
-    } else if (decoder.reader.is_far_from_end()) [[likely]] {
-      decoder.Next<true>();
-    } else {
-      decoder.Next<false>();
-    }
+// What one run over a chunk is to do, and how far it came.
+struct DecodeTask {
+  uint32_t count;
+  TimeRange range;
+  int64_t* timestamps;
+  double* values;
+  uint32_t samples = 1;  // Decoded so far: the decoder holds the last of them.
+  size_t kept = 0;
+  XorResume* resume;
+};
+
+template <typename Decoder>
+[[gnu::always_inline]] inline void NextOf(Decoder& decoder, uint32_t samples) {
+  if (samples == 1) [[unlikely]] {
+    decoder.delta = decoder.reader.ReadUvarint();
+    decoder.t += decoder.delta;
+    decoder.reader.Ensure(13);
+    decoder.template NextValue<false>();
+  } else if (decoder.reader.is_far_from_end()) [[likely]] {
+    decoder.template Next<true>();
+  } else {
+    decoder.template Next<false>();
   }
-  shared = decoder;
-  return i;
 }
 
-size_t DecodeSamplesAnyProcessor(XorDecoder& decoder, uint32_t count, int64_t end_ms,
-                                 int64_t* timestamps, double* values) {
-  return DecodeSamples(decoder, count, end_ms, timestamps, values);
+// Passes samples that are too old, then writes samples until one is too new. The decoder is a copy
+// so that it stays in registers.
+[[gnu::always_inline]] inline void DecodeSamples(XorDecoder& shared, size_t size_bits,
+                                                 DecodeTask& task) {
+  XorDecoder decoder = shared;
+  uint32_t samples = task.samples;
+  const uint32_t count = task.count;
+  const int64_t start_ms = task.range.start_ms;
+  while (static_cast<int64_t>(decoder.t) < start_ms && samples < count) {
+    NextOf(decoder, samples++);
+  }
+  if (task.resume != nullptr) {
+    *task.resume = {.t_ms = static_cast<int64_t>(decoder.t),
+                    .delta = decoder.delta,
+                    .value_bits = decoder.value,
+                    .position_bits = static_cast<uint32_t>(size_bits - decoder.reader.bits_left()),
+                    .samples = static_cast<uint16_t>(samples),
+                    .trailing = static_cast<uint8_t>(decoder.trailing),
+                    .significant = static_cast<uint8_t>(decoder.significant)};
+  }
+  size_t kept = 0;
+  if (static_cast<int64_t>(decoder.t) >= start_ms) {
+    const int64_t end_ms = task.range.end_ms;
+    int64_t* const timestamps = task.timestamps;
+    double* const values = task.values;
+    while (static_cast<int64_t>(decoder.t) <= end_ms) {
+      timestamps[kept] = static_cast<int64_t>(decoder.t);
+      values[kept] = std::bit_cast<double>(decoder.value);
+      ++kept;
+      if (samples == count) break;
+      NextOf(decoder, samples++);
+    }
+  }
+  task.samples = samples;
+  task.kept = kept;
+  shared = decoder;
+}
+
+void DecodeSamplesAnyProcessor(XorDecoder& decoder, size_t size_bits, DecodeTask& task) {
+  DecodeSamples(decoder, size_bits, task);
 }
 
 #if defined(__x86_64__)
 // Shifts by variable amounts are most of the work, and BMI2 has cheap ones.
-[[gnu::target("bmi,bmi2,lzcnt")]] size_t DecodeSamplesBmi2(XorDecoder& decoder, uint32_t count,
-                                                           int64_t end_ms, int64_t* timestamps,
-                                                           double* values) {
-  return DecodeSamples(decoder, count, end_ms, timestamps, values);
+[[gnu::target("bmi,bmi2,lzcnt")]] void DecodeSamplesBmi2(XorDecoder& decoder, size_t size_bits,
+                                                         DecodeTask& task) {
+  DecodeSamples(decoder, size_bits, task);
 }
 const bool kHasBmi2 = __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("bmi") != 0;
 #endif
@@ -299,7 +333,7 @@ const bool kHasBmi2 = __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_suppo
 }  // namespace
 
 Status DecodeXor(std::string_view bytes, uint32_t count, TimeRange range,
-                 storage::SampleColumns* out) {
+                 storage::SampleColumns* out, XorResume* resume) {
   if (bytes.size() < kXorHeaderBytes) {
     return MakeError(ErrorCode::kCorruption, "XOR chunk of {} bytes is too short", bytes.size());
   }
@@ -309,22 +343,42 @@ Status DecodeXor(std::string_view bytes, uint32_t count, TimeRange range,
     return MakeError(ErrorCode::kCorruption, "XOR chunk of {} bytes claims {} samples",
                      bytes.size(), count);
   }
-  ColumnsTail tail(out, count, /*with_start_timestamps=*/false);
+  const bool resumes = resume != nullptr && resume->samples > 0 && resume->samples <= count &&
+                       resume->position_bits <= bytes.size() * 8;
+  ColumnsTail tail(out, resumes ? count - resume->samples + 1 : count,
+                   /*with_start_timestamps=*/false);
+  DecodeTask task{.count = count,
+                  .range = range,
+                  .timestamps = tail.timestamps(),
+                  .values = tail.values(),
+                  .resume = resume};
   XorDecoder decoder{.reader = BitReader(bytes.substr(kXorHeaderBytes)), .t = 0, .value = 0};
-  decoder.t = static_cast<uint64_t>(decoder.reader.ReadVarint());
-  decoder.value = decoder.reader.Read(64);
+  if (resumes) {
+    decoder.reader = BitReader(bytes.substr(resume->position_bits / 8));
+    if (resume->position_bits % 8 != 0) decoder.reader.Read(resume->position_bits % 8);
+    decoder.t = static_cast<uint64_t>(resume->t_ms);
+    decoder.delta = resume->delta;
+    decoder.value = resume->value_bits;
+    decoder.trailing = resume->trailing;
+    decoder.significant = resume->significant;
+    task.samples = resume->samples;
+  } else {
+    decoder.t = static_cast<uint64_t>(decoder.reader.ReadVarint());
+    decoder.value = decoder.reader.Read(64);
+  }
 #if defined(__x86_64__)
   const auto decode = kHasBmi2 ? DecodeSamplesBmi2 : DecodeSamplesAnyProcessor;
 #else
   const auto decode = DecodeSamplesAnyProcessor;
 #endif
-  const size_t decoded = decode(decoder, count, range.end_ms, tail.timestamps(), tail.values());
+  decode(decoder, bytes.size() * 8, task);
   if (decoder.reader.overrun() || decoder.bad_window) {
     tail.Abandon();
+    if (resume != nullptr) *resume = {};
     return MakeError(ErrorCode::kCorruption, "XOR chunk of {} samples {}", count,
                      decoder.bad_window ? "has an impossible value window" : "ends before them");
   }
-  tail.Finish(tail.DropBefore(range.start_ms, decoded));
+  tail.Finish(task.kept);
   return {};
 }
 

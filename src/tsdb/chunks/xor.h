@@ -47,8 +47,22 @@ bool TryXorAppend(XorState& state, uint8_t* buffer, size_t capacity, int64_t tim
 // Writes the count into the header.
 void StoreXorHeader(const XorState& state, uint8_t* buffer);
 
-// Decodes `count` samples of the chunk `bytes` (header included).
+// A place inside a chunk from which decoding can go on: behind one of its samples.
+struct XorResume {
+  int64_t t_ms = 0;  // Of that sample, as is its value.
+  uint64_t delta = 0;
+  uint64_t value_bits = 0;
+  uint32_t position_bits = 0;
+  uint16_t samples = 0;  // Up to and with that one; 0: nothing is known.
+  uint8_t trailing = 0;
+  uint8_t significant = 64;
+};
+static_assert(sizeof(XorResume) == 32);
+
+// Decodes `count` samples of the chunk `bytes` (header included). A `resume` that is not null may
+// name a sample before which all are older than the range; it is set to the first sample that is
+// not, or the last of the chunk. It must come from the same chunk, which may have grown since.
 Status DecodeXor(std::string_view bytes, uint32_t count, TimeRange range,
-                 storage::SampleColumns* out);
+                 storage::SampleColumns* out, XorResume* resume = nullptr);
 
 }  // namespace narthex::tsdb

@@ -220,7 +220,9 @@ bool Head::CopySeries(SlotId slot, uint64_t ref, TimeRange range, int64_t in_ord
   const auto wanted_late = [&](int64_t min_ms, int64_t max_ms) {
     return min_ms <= range.end_ms && max_ms >= range.start_ms;
   };
-  ReadMappedChunks(pool_, hot.mapped, &mapped);
+  // What begins within the open chunk needs none of those before.
+  const bool open_suffices = hot.encoding != ChunkEncoding::kNone && hot.chunk_min_ms <= from_ms;
+  if (!open_suffices) ReadMappedChunks(pool_, hot.mapped, &mapped);
   for (const MappedChunk& chunk : mapped) {
     if (!wanted(chunk.min_ms, chunk.max_ms)) continue;
     out->chunks.push_back(

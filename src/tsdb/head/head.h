@@ -36,6 +36,7 @@
 #include "tsdb/head/label_index.h"
 #include "tsdb/head/mapped_chunks.h"
 #include "tsdb/head/out_of_order.h"
+#include "tsdb/head/resume_cache.h"
 #include "tsdb/head/series_append.h"
 #include "tsdb/head/series_store.h"
 #include "tsdb/head/slab_pool.h"
@@ -353,6 +354,7 @@ class Head {
   Isolation isolation_;
   ExemplarStore exemplars_;
   HeadCounters counters_;
+  mutable ResumeCache resume_cache_;
 
   std::atomic<int64_t> min_time_ms_{INT64_MAX};
   std::atomic<int64_t> max_time_ms_{INT64_MIN};

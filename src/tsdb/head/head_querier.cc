@@ -22,6 +22,9 @@ using storage::SeriesSet;
 // Labels are built this many at a time: the index lock is held for a moment only.
 constexpr size_t kLabelsPerHold = 512;
 
+// Selects of more chunks a series do not look for a place to begin at.
+constexpr size_t kResumeChunksMax = 2;
+
 struct Found {
   SlotId slot;
   uint64_t ref;
@@ -143,8 +146,23 @@ Status HeadSeriesReader::ReadOpen(SampleColumns* out) const {
       }
       inputs.push_back({chunk.encoding, *bytes, chunk.sample_count});
     }
+    std::span<const ChunkInput> rest = inputs;
+    // A window at the end of a chunk. Longer ones cost so much that their begin does not matter.
+    if (inputs.size() <= kResumeChunksMax && !inputs.empty() &&
+        inputs[0].encoding == ChunkEncoding::kXor && copy.chunks[0].min_ms < range.start_ms) {
+      const int64_t chunk_min_ms = copy.chunks[0].min_ms;
+      XorResume resume;
+      head_->resume_cache_.Find(ref_, chunk_min_ms, range.start_ms, &resume);
+      const uint32_t known = resume.samples;
+      NARTHEX_RETURN_IF_ERROR(
+          DecodeXor(inputs[0].bytes, inputs[0].sample_count, range, to, &resume));
+      if (resume.samples > known) {
+        head_->resume_cache_.Store(ref_, chunk_min_ms, range.start_ms, resume);
+      }
+      rest = rest.subspan(1);
+    }
     const Status decoded =
-        DecodeChunks(inputs, range, {.histogram_stats = view_.histogram_stats}, to);
+        DecodeChunks(rest, range, {.histogram_stats = view_.histogram_stats}, to);
     NARTHEX_RETURN_IF_ERROR(decoded);
     NARTHEX_RETURN_IF_ERROR(status);
     if (!deleted_.empty()) DropDeleted(deleted_, from, to);

@@ -283,6 +283,61 @@ TEST(HeadQuery, TheNewestSampleIsTheSameByEveryWay) {
   EXPECT_GT(compared, 5000U);
 }
 
+// Queries for the newest minutes begin to decode where others left off; which came before, and what
+// was appended since, must not show.
+TEST(HeadQuery, WindowsAtTheEndInAnyOrder) {
+  std::mt19937_64 random(3);
+  Head head({});
+  struct Points {
+    Labels labels;
+    std::vector<std::pair<int64_t, double>> points;
+  };
+  std::vector<Points> all;
+  for (int i = 0; i < 40; ++i) {
+    all.push_back({Labels({{"__name__", "m"}, {"i", fmt::format("{:02}", i)}}), {}});
+  }
+  int64_t now = 1'000'000;
+  size_t read = 0;
+  for (int round = 0; round < 600; ++round) {
+    now += 15'000;
+    auto appender = head.NewAppender();
+    for (Points& series : all) {
+      if (random() % 20 == 0) continue;
+      const int64_t t = now + static_cast<int64_t>(random() % 4 == 0 ? random() % 3'000 : 0);
+      const double v = random() % 3 == 0 ? 1.0 : static_cast<double>(random() % 1'000) / 8;
+      ASSERT_TRUE(appender->Append(0, series.labels, t, v, {}).ok());
+      series.points.emplace_back(t, v);
+    }
+    ASSERT_TRUE(appender->Commit().ok());
+    if (random() % 4 != 0) continue;
+    const int64_t end =
+        now + 3'000 - static_cast<int64_t>(random() % 3 == 0 ? random() % 90'000 : 0);
+    const int64_t start = end - static_cast<int64_t>(random() % 400'000);
+    const auto querier = head.OpenQuerier({start, end});
+    auto set = querier->Select(storage::SeriesOrder::kSorted, kAllHints, {});
+    ASSERT_TRUE(set.ok());
+    std::map<std::string, std::vector<std::pair<int64_t, double>>> got;
+    while (const auto series = (*set)->Next()) {
+      storage::SampleColumns columns;
+      ASSERT_TRUE(series->Read(&columns).ok());
+      auto& points = got[std::string(series->labels().Get("i"))];
+      for (size_t i = 0; i < columns.size(); ++i) {
+        points.emplace_back(columns.timestamps_ms[i], columns.values[i]);
+      }
+      read += points.size();
+    }
+    for (const Points& series : all) {
+      std::vector<std::pair<int64_t, double>> want;
+      for (const auto& point : series.points) {
+        if (point.first >= start && point.first <= end) want.push_back(point);
+      }
+      ASSERT_EQ(got[std::string(series.labels.Get("i"))], want)
+          << "round " << round << " from " << start << " to " << end;
+    }
+  }
+  EXPECT_GT(read, 20'000u);
+}
+
 TEST(HeadQuery, Matchers) {
   Head head({});
   for (int i = 0; i < 60; ++i) {
