@@ -184,6 +184,14 @@ class AllOf {
 
 }  // namespace narthex
 
+// Returns the error of a Status from a coroutine.
+#define NARTHEX_CO_RETURN_IF_ERROR(...)                                           \
+  do {                                                                            \
+    if (::narthex::Status narthex_status = (__VA_ARGS__); !narthex_status.ok()) { \
+      co_return narthex_status;                                                   \
+    }                                                                             \
+  } while (false)
+
 // NARTHEX_TRY and NARTHEX_RETURN_IF_ERROR for coroutines.
 #define NARTHEX_CO_TRY(declaration, ...) \
   NARTHEX_CO_TRY_INNER(NARTHEX_CONCAT(narthex_result_, __COUNTER__), declaration, __VA_ARGS__)

@@ -126,6 +126,26 @@ Async<Result<std::string>> AwsClient::Query(std::string action, net::FormValues 
       {std::move(action), "application/x-www-form-urlencoded", "", form.Encode()});
 }
 
+Async<Status> AwsClient::QueryXml(std::string action, net::FormValues form,
+                                  pugi::xml_document* document) {
+  const Result<std::string> body = co_await Query(std::move(action), std::move(form));
+  if (!body.ok()) co_return body.status();
+  const pugi::xml_parse_result parsed = document->load_buffer(body->data(), body->size());
+  if (!parsed) {
+    co_return MakeError(ErrorCode::kInvalidInput, "deserialization failed: {}",
+                        parsed.description());
+  }
+  co_return Status();
+}
+
+Async<Result<json::object>> AwsClient::GetJson(std::string operation, std::string path,
+                                               net::FormValues query) {
+  if (std::string text = query.Encode(); !text.empty()) path += "?" + text;
+  NARTHEX_CO_TRY(const std::string body,
+                 co_await Send({std::move(operation), "", "", "", "GET", path.substr(1)}));
+  co_return ParseJsonObject(body);
+}
+
 Async<Result<std::string>> AwsClient::Call(std::string target, std::string body) {
   std::string operation = target.substr(target.find('.') + 1);
   co_return co_await Send(
@@ -170,7 +190,9 @@ Async<Result<FetchResponse>> AwsClient::SendOnce(const Message& message) {
                       region.starts_with("cn-") ? ".cn" : "");
   }
   if (!url.ends_with('/')) url += '/';
-  FetchRequest request = api_.Make("POST", std::move(url), message.body, message.content_type);
+  url += message.path;
+  FetchRequest request =
+      api_.Make(message.method, std::move(url), message.body, message.content_type);
   if (!message.target.empty()) request.headers.emplace_back("X-Amz-Target", message.target);
   NARTHEX_CO_TRY(
       net::HeaderFields signature,

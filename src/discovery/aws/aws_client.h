@@ -7,6 +7,7 @@
 // AuthFailure: …`.
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +16,10 @@
 #include "discovery/http/api_client.h"
 #include "net/aws_credentials.h"
 #include "net/url.h"
+
+namespace pugi {
+class xml_document;
+}
 
 namespace narthex {
 
@@ -45,6 +50,11 @@ class AwsClient {
   Async<Result<std::string>> Region();
   // A call of a query API: a form, answered in XML.
   Async<Result<std::string>> Query(std::string action, net::FormValues form);
+  // The same, taken apart.
+  Async<Status> QueryXml(std::string action, net::FormValues form, pugi::xml_document* document);
+  // A question to a REST API; the path is encoded.
+  Async<Result<boost::json::object>> GetJson(std::string operation, std::string path,
+                                             net::FormValues query);
   // A call of a JSON API by its X-Amz-Target, answered in JSON.
   Async<Result<std::string>> Call(std::string target, std::string body);
 
@@ -54,6 +64,8 @@ class AwsClient {
     std::string content_type;
     std::string target;  // Empty: none.
     std::string body;
+    std::string method = "POST";
+    std::string path;  // Behind the endpoint and its slash, with the query.
   };
   Async<Result<std::string>> Send(Message message);
   Async<Result<FetchResponse>> SendOnce(const Message& message);

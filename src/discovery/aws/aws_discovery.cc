@@ -1,8 +1,13 @@
 #include "discovery/aws/aws_discovery.h"
 
 #include "discovery/aws/ec2_discoverer.h"
+#include "discovery/aws/ecs_discoverer.h"
+#include "discovery/aws/elasticache_discoverer.h"
 #include "discovery/aws/lightsail_discoverer.h"
+#include "discovery/aws/msk_discoverer.h"
+#include "discovery/aws/rds_discoverer.h"
 #include "discovery/http/api_client.h"
+#include "util/strings.h"
 
 namespace narthex {
 
@@ -25,6 +30,13 @@ Config RoleConfig(const AwsSdConfig& common) {
   return config;
 }
 
+template <typename Config>
+Config WithClusters(const AwsSdConfig& common) {
+  Config config = RoleConfig<Config>(common);
+  config.clusters = common.clusters;
+  return config;
+}
+
 Result<std::unique_ptr<Discoverer>> MakeByRole(const AwsSdConfig& common,
                                                const std::string& set_name,
                                                DiscoveryEnvironment& environment) {
@@ -36,8 +48,22 @@ Result<std::unique_ptr<Discoverer>> MakeByRole(const AwsSdConfig& common,
   if (common.role == "lightsail") {
     return MakeLightsailDiscoverer(RoleConfig<LightsailSdConfig>(common), set_name, environment);
   }
-  return MakeError(ErrorCode::kUnsupported,
-                   "aws service discovery with role {} is not supported yet", common.role);
+  if (common.role == "ecs") {
+    return MakeEcsDiscoverer(WithClusters<EcsSdConfig>(common), set_name, environment);
+  }
+  if (common.role == "elasticache") {
+    return MakeElasticacheDiscoverer(WithClusters<ElasticacheSdConfig>(common), set_name,
+                                     environment);
+  }
+  if (common.role == "msk") {
+    return MakeMskDiscoverer(WithClusters<MskSdConfig>(common), set_name, environment);
+  }
+  if (common.role == "rds") {
+    RdsSdConfig config = WithClusters<RdsSdConfig>(common);
+    config.filters = common.filters;
+    return MakeRdsDiscoverer(config, set_name, environment);
+  }
+  return MakeError(ErrorCode::kInvalidInput, "unknown AWS SD role {}", GoQuote(common.role));
 }
 
 }  // namespace
@@ -45,7 +71,11 @@ Result<std::unique_ptr<Discoverer>> MakeByRole(const AwsSdConfig& common,
 void RegisterAwsDiscovery(DiscoveryRegistry& registry) {
   RegisterApiMechanism<AwsSdConfig>(registry, "aws", MakeByRole);
   RegisterApiMechanism<Ec2SdConfig>(registry, "ec2", MakeEc2Discoverer);
+  RegisterApiMechanism<EcsSdConfig>(registry, "ecs", MakeEcsDiscoverer);
+  RegisterApiMechanism<ElasticacheSdConfig>(registry, "elasticache", MakeElasticacheDiscoverer);
   RegisterApiMechanism<LightsailSdConfig>(registry, "lightsail", MakeLightsailDiscoverer);
+  RegisterApiMechanism<MskSdConfig>(registry, "msk", MakeMskDiscoverer);
+  RegisterApiMechanism<RdsSdConfig>(registry, "rds", MakeRdsDiscoverer);
 }
 
 }  // namespace narthex

@@ -184,11 +184,252 @@ TEST_F(AwsTest, FindsLightsailInstances) {
               Contains(Pair("X-Amz-Target", "Lightsail_20161128.GetInstances")));
 }
 
-TEST_F(AwsTest, RolesThatAreMissingAreRefused) {
-  SdConfig entry = SdConfig::Make("aws", AwsSdConfig{.role = "rds"});
-  const auto made = registry.Create(entry, "job", environment);
-  ASSERT_FALSE(made.ok());
-  EXPECT_EQ(made.status().message(), "aws service discovery with role rds is not supported yet");
+// Answers by what the request asks for: a query API's action and page, a JSON API's operation and
+// token, or a path.
+void ServeAll(FakeApi& api, std::string_view url, std::map<std::string, std::string> answers) {
+  api.Serve(std::string(url),
+            [answers = std::move(answers)](const FetchRequest& request) -> FakeApi::Reply {
+              std::string question = request.url.substr(request.url.find('/', 8));
+              for (const auto& [name, value] : request.headers) {
+                if (name == "X-Amz-Target") question = value.substr(value.find('.') + 1);
+              }
+              net::FormValues form;
+              if (request.body.starts_with('{')) {
+                const size_t token = request.body.find("\"nextToken\":\"");
+                if (token != std::string::npos) question += request.body.substr(token + 13, 1);
+              } else if (!request.body.empty()) {
+                EXPECT_TRUE(form.Parse(request.body).ok());
+                question = std::string(form.Get("Action")) + std::string(form.Get("Marker")) +
+                           std::string(form.Get("NextToken"));
+              }
+              const auto found = answers.find(question);
+              return found == answers.end() ? Answer("<no>" + question + "</no>", 400)
+                                            : Answer(found->second);
+            });
+}
+
+TEST_F(AwsTest, FindsTasksOfEcs) {
+  ServeAll(api, "POST http://ecs/",
+           {{"ListClusters", R"({"clusterArns": ["arn:c/one"], "nextToken": "2"})"},
+            {"ListClusters2", R"({"clusterArns": ["arn:c/two"]})"},
+            {"DescribeClusters", R"({"clusters": [
+                {"clusterArn": "arn:c/one", "clusterName": "one",
+                 "tags": [{"key": "env", "value": "prod"}]}]})"},
+            {"ListServices", R"({"serviceArns": ["arn:s/web"]})"},
+            {"ListTasks", R"({"taskArns": ["arn:t/1", "arn:t/2", "arn:t/3"]})"},
+            {"DescribeServices", R"({"services": [
+                {"serviceArn": "arn:s/web", "serviceName": "web", "status": "ACTIVE",
+                 "tags": [{"key": "team", "value": "a"}]}]})"},
+            {"DescribeTasks", R"({"tasks": [
+                {"taskArn": "arn:t/1", "group": "service:web", "launchType": "FARGATE",
+                 "healthStatus": "HEALTHY", "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
+                 "taskDefinitionArn": "arn:d/1", "availabilityZone": "eu-west-1a",
+                 "platformFamily": "Linux", "platformVersion": "1.4.0",
+                 "tags": [{"key": "k-1", "value": "v"}],
+                 "attachments": [{"type": "ElasticNetworkInterface", "details": [
+                   {"name": "subnetId", "value": "subnet-1"},
+                   {"name": "networkInterfaceId", "value": "eni-1"},
+                   {"name": "privateIPv4Address", "value": "10.0.0.1"}, {"name": "x"}]}]},
+                {"taskArn": "arn:t/2", "group": "family:job", "launchType": "EC2",
+                 "containerInstanceArn": "arn:i/1"},
+                {"taskArn": "arn:t/3", "launchType": "EC2"}]})"},
+            {"DescribeContainerInstances", R"({"containerInstances": [
+                {"containerInstanceArn": "arn:i/1", "ec2InstanceId": "i-1"}]})"}});
+  ServeAll(api, kEc2,
+           {{"DescribeNetworkInterfaces", R"(<R><networkInterfaceSet><item>
+               <networkInterfaceId>eni-1</networkInterfaceId>
+               <association><publicIp>1.2.3.4</publicIp></association></item>
+               </networkInterfaceSet></R>)"},
+            {"DescribeInstances", R"(<R><reservationSet><item><instancesSet><item>
+               <instanceId>i-1</instanceId><privateIpAddress>10.0.0.9</privateIpAddress>
+               <ipAddress>5.6.7.8</ipAddress><subnetId>subnet-9</subnetId>
+               <instanceType>m5</instanceType><tagSet><item><key>Name</key><value>host</value>
+               </item></tagSet></item></instancesSet></item></reservationSet></R>)"}});
+  Start("ecs_sd_configs:\n- endpoint: http://ecs\n" + std::string(kKeys));
+  EXPECT_EQ(
+      Seen(),
+      "eu-west-1 {}\n"
+      "  10.0.0.1:80 ecs_availability_zone=eu-west-1a ecs_cluster=one ecs_cluster_arn=arn:c/one"
+      " ecs_desired_status=RUNNING ecs_health_status=HEALTHY ecs_ip_address=10.0.0.1"
+      " ecs_last_status=RUNNING ecs_launch_type=FARGATE ecs_network_mode=awsvpc"
+      " ecs_platform_family=Linux ecs_platform_version=1.4.0 ecs_public_ip=1.2.3.4"
+      " ecs_region=eu-west-1 ecs_service=web ecs_service_arn=arn:s/web ecs_service_status=ACTIVE"
+      " ecs_subnet_id=subnet-1 ecs_tag_cluster_env=prod ecs_tag_service_team=a ecs_tag_task_k_1=v"
+      " ecs_task_arn=arn:t/1 ecs_task_definition=arn:d/1 ecs_task_group=service:web\n"
+      "  10.0.0.9:80 ecs_cluster=one ecs_cluster_arn=arn:c/one"
+      " ecs_container_instance_arn=arn:i/1 ecs_ec2_instance_id=i-1"
+      " ecs_ec2_instance_private_ip=10.0.0.9 ecs_ec2_instance_public_ip=5.6.7.8"
+      " ecs_ec2_instance_type=m5 ecs_health_status= ecs_ip_address=10.0.0.9 ecs_launch_type=EC2"
+      " ecs_network_mode=bridge ecs_public_ip=5.6.7.8 ecs_region=eu-west-1"
+      " ecs_subnet_id=subnet-9 ecs_tag_cluster_env=prod ecs_tag_ec2_Name=host"
+      " ecs_task_arn=arn:t/2 ecs_task_group=family:job\n");
+  EXPECT_EQ(api.requests[2].body, R"({"clusters":["arn:c/one","arn:c/two"],"include":["TAGS"]})");
+}
+
+TEST_F(AwsTest, AClusterThatCannotBeLookedIntoCostsItsOwnTasks) {
+  ServeAll(api, "POST http://ecs/",
+           {{"DescribeClusters", R"({"clusters": [{"clusterArn": "arn:c/one"}]})"},
+            {"ListServices", R"({"serviceArns": []})"},
+            {"ListTasks", R"({"taskArns": ["arn:t/1"]})"}});
+  Start("aws_sd_configs:\n- role: ecs\n  clusters: [one]\n  endpoint: http://ecs\n" +
+        std::string(kKeys));
+  EXPECT_EQ(Seen(), "");
+  EXPECT_EQ(updates, 1) << "the rest is published";
+}
+
+TEST_F(AwsTest, FindsNodesOfCachesAndServerlessOnes) {
+  ServeAll(
+      api, "POST https://elasticache.eu-west-1.amazonaws.com/",
+      {{"DescribeServerlessCaches", R"(<A><DescribeServerlessCachesResult><ServerlessCaches><member>
+          <ARN>arn:s</ARN><ServerlessCacheName>sc</ServerlessCacheName>
+          <CreateTime>2024-05-01T10:00:00.123Z</CreateTime>
+          <Endpoint><Address>sc.example</Address><Port>6379</Port></Endpoint>
+          <SubnetIds><member>s-1</member><member>s-2</member></SubnetIds>
+          <CacheUsageLimits><DataStorage><Maximum>10</Maximum><Unit>GB</Unit></DataStorage>
+          </CacheUsageLimits></member></ServerlessCaches></DescribeServerlessCachesResult></A>)"},
+       {"DescribeCacheClusters", R"(<A><DescribeCacheClustersResult><CacheClusters><CacheCluster>
+          <ARN>arn:c</ARN><CacheClusterId>cc</CacheClusterId><Engine>redis</Engine>
+          <CacheParameterGroup><CacheParameterGroupName>pg</CacheParameterGroupName>
+          </CacheParameterGroup><NumCacheNodes>2</NumCacheNodes>
+          <SecurityGroups><member><SecurityGroupId>sg</SecurityGroupId><Status>active</Status>
+          </member></SecurityGroups>
+          <LogDeliveryConfigurations><LogDeliveryConfiguration><LogType>slow-log</LogType>
+          <DestinationDetails><CloudWatchLogsDetails><LogGroup>g</LogGroup></CloudWatchLogsDetails>
+          </DestinationDetails></LogDeliveryConfiguration></LogDeliveryConfigurations>
+          <PendingModifiedValues><CacheNodeIdsToRemove><CacheNodeId>3</CacheNodeId>
+          <CacheNodeId>4</CacheNodeId></CacheNodeIdsToRemove></PendingModifiedValues>
+          <CacheNodes><CacheNode><CacheNodeId>0001</CacheNodeId>
+          <Endpoint><Address>n1.example</Address><Port>6380</Port></Endpoint></CacheNode>
+          <CacheNode><CacheNodeId>0002</CacheNodeId>
+          <Endpoint><Address>n2.example</Address><Port>6380</Port></Endpoint></CacheNode>
+          </CacheNodes></CacheCluster></CacheClusters></DescribeCacheClustersResult></A>)"},
+       {"ListTagsForResource", R"(<A><ListTagsForResourceResult><TagList><Tag><Key>a-b</Key>
+          <Value>c</Value></Tag><Tag><Key>half</Key></Tag></TagList></ListTagsForResourceResult>
+          </A>)"}});
+  Start("elasticache_sd_configs:\n- port: 1\n" + std::string(kKeys));
+  const auto node = [](const std::string& name, const std::string& id) {
+    return "  " + name +
+           ".example:6380 elasticache_cache_cluster_arn=arn:c"
+           " elasticache_cache_cluster_cache_cluster_id=cc"
+           " elasticache_cache_cluster_cache_parameter_group=pg"
+           " elasticache_cache_cluster_engine=redis"
+           " elasticache_cache_cluster_log_delivery_configuration_log_group_0=g"
+           " elasticache_cache_cluster_log_delivery_configuration_log_type_0=slow-log"
+           " elasticache_cache_cluster_node_endpoint_address=" +
+           name +
+           ".example"
+           " elasticache_cache_cluster_node_endpoint_port=6380"
+           " elasticache_cache_cluster_node_id=" +
+           id +
+           " elasticache_cache_cluster_num_cache_nodes=2"
+           " elasticache_cache_cluster_pending_modified_values_cache_node_ids_to_remove=3,4"
+           " elasticache_cache_cluster_security_group_membership_id_0=sg"
+           " elasticache_cache_cluster_security_group_membership_status_0=active"
+           " elasticache_cache_cluster_tag_a_b=c elasticache_deployment_option=node\n";
+  };
+  EXPECT_EQ(Seen(),
+            "eu-west-1 {}\n"
+            "  sc.example:6379 elasticache_deployment_option=serverless"
+            " elasticache_serverless_cache_arn=arn:s"
+            " elasticache_serverless_cache_cache_usage_limit_data_storagemaximum=10"
+            " elasticache_serverless_cache_cache_usage_limit_data_storageunit=GB"
+            " elasticache_serverless_cache_create_time=2024-05-01T10:00:00Z"
+            " elasticache_serverless_cache_endpoint_address=sc.example"
+            " elasticache_serverless_cache_endpoint_port=6379 elasticache_serverless_cache_name=sc"
+            " elasticache_serverless_cache_subnet_id_0=s-1"
+            " elasticache_serverless_cache_subnet_id_1=s-2"
+            " elasticache_serverless_cache_tag_a_b=c\n" +
+                node("n1", "0001") + node("n2", "0002"));
+}
+
+TEST_F(AwsTest, FindsBrokersAndControllersOfMsk) {
+  const std::map<std::string, std::string> answers = {
+      {"/api/v2/clusters?clusterTypeFilter=PROVISIONED&maxResults=100",
+       R"({"clusterInfoList": [{"clusterArn": "arn:k/c", "clusterName": "c",
+                "state": "ACTIVE", "clusterType": "PROVISIONED", "currentVersion": "K1",
+                "tags": {"a-b": "c"}, "provisioned": {
+                "currentBrokerSoftwareInfo": {"kafkaVersion": "3.5", "configurationRevision": 7},
+                "openMonitoring": {"prometheus": {"jmxExporter": {"enabledInBroker": true},
+                                                  "nodeExporter": {"enabledInBroker": false}}}}}]})"},
+      {"/v1/clusters/arn%3Ak%2Fc/nodes?maxResults=100",
+       R"({"nodeInfoList": [
+                {"nodeARN": "arn:n/1", "instanceType": "m5", "addedToClusterTime": "T",
+                 "brokerNodeInfo": {"brokerId": 1.0, "attachedENIId": "eni", "clientSubnet": "s",
+                 "clientVpcIpAddress": "10.0.0.1", "endpoints": ["b1", "b2"]}},
+                {"nodeARN": "arn:n/2"}], "nextToken": "n"})"},
+      {"/v1/clusters/arn%3Ak%2Fc/nodes?maxResults=100&nextToken=n",
+       R"({"nodeInfoList": [{"nodeARN": "arn:n/3",
+                 "controllerNodeInfo": {"endpoints": ["k1"]}}]})"}};
+  for (const auto& [path, answer] : answers) api.Serve("GET http://msk" + path, answer);
+  Start("msk_sd_configs:\n- endpoint: http://msk\n  port: 11001\n" + std::string(kKeys));
+  const std::string cluster =
+      "msk_cluster_arn=arn:k/c msk_cluster_configuration_revision=7"
+      " msk_cluster_jmx_exporter_enabled=true msk_cluster_kafka_version=3.5 msk_cluster_name=c"
+      " msk_cluster_state=ACTIVE msk_cluster_tag_a_b=c msk_cluster_type=PROVISIONED"
+      " msk_cluster_version=K1";
+  const auto broker = [&](std::string index) {
+    return "msk_broker_client_subnet=s msk_broker_client_vpc_ip=10.0.0.1"
+           " msk_broker_endpoint_index=" +
+           index + " msk_broker_id=1 msk_broker_node_exporter_enabled=false " + cluster +
+           " msk_node_added_time=T msk_node_arn=arn:n/1 msk_node_attached_eni=eni"
+           " msk_node_instance_type=m5 msk_node_type=BROKER\n";
+  };
+  EXPECT_EQ(Seen(), "eu-west-1 {}\n  b1:11001 " + broker("0") + "  b2:11001 " + broker("1") +
+                        "  k1:11001 " + cluster +
+                        " msk_controller_endpoint_index=0 msk_node_added_time="
+                        " msk_node_arn=arn:n/3 msk_node_instance_type= msk_node_type=CONTROLLER\n");
+}
+
+TEST_F(AwsTest, FindsInstancesOfRds) {
+  ServeAll(api, "POST https://rds.eu-west-1.amazonaws.com/",
+           {{"DescribeDBClusters", R"(<A><DescribeDBClustersResult><DBClusters><DBCluster>
+               <DBClusterArn>arn:db</DBClusterArn><DBClusterIdentifier>db</DBClusterIdentifier>
+               <ClusterCreateTime>2024-05-01T10:00:00.9Z</ClusterCreateTime><Port>5432</Port>
+               <DBClusterMembers><DBClusterMember><DBInstanceIdentifier>i1</DBInstanceIdentifier>
+               <IsClusterWriter>true</IsClusterWriter></DBClusterMember></DBClusterMembers>
+               <TagList><Tag><Key>team</Key><Value>a</Value></Tag></TagList>
+               </DBCluster></DBClusters></DescribeDBClustersResult></A>)"},
+            {"DescribeDBInstances", R"(<A><DescribeDBInstancesResult><DBInstances><DBInstance>
+               <DBInstanceIdentifier>i1</DBInstanceIdentifier><MultiAZ>false</MultiAZ>
+               <Endpoint><Address>i1.example</Address><Port>5432</Port></Endpoint>
+               <DBSubnetGroup><DBSubnetGroupName>sn</DBSubnetGroupName></DBSubnetGroup>
+               <TagList><Tag><Key>x</Key><Value>y</Value></Tag></TagList>
+               </DBInstance></DBInstances><Marker>2</Marker></DescribeDBInstancesResult></A>)"},
+            {"DescribeDBInstances2", R"(<A><DescribeDBInstancesResult><DBInstances><DBInstance>
+               <DBInstanceIdentifier>i2</DBInstanceIdentifier>
+               <Endpoint><Address>i2.example</Address><Port>5432</Port></Endpoint>
+               </DBInstance></DBInstances></DescribeDBInstancesResult></A>)"}});
+  Start(
+      "rds_sd_configs:\n- port: 9187\n  clusters: ['arn:db']\n"
+      "  filters: [{name: engine, values: [postgres]}]\n" +
+      std::string(kKeys));
+  const std::string cluster =
+      "rds_cluster_arn=arn:db rds_cluster_cluster_create_time=2024-05-01T10:00:00Z"
+      " rds_cluster_identifier=db rds_cluster_port=5432 rds_cluster_tag_team=a";
+  EXPECT_EQ(Seen(),
+            "eu-west-1 {}\n"
+            "  i1.example:9187 " +
+                cluster +
+                " rds_instance_endpoint_address=i1.example rds_instance_endpoint_port=5432"
+                " rds_instance_identifier=i1 rds_instance_is_cluster_writer=true"
+                " rds_instance_multi_az=false rds_instance_subnet_group=sn"
+                " rds_instance_tag_x=y\n"
+                "  i2.example:9187 " +
+                cluster +
+                " rds_instance_endpoint_address=i2.example rds_instance_endpoint_port=5432"
+                " rds_instance_identifier=i2\n");
+  EXPECT_EQ(api.requests[1].body,
+            "Action=DescribeDBInstances&Filters.Filter.1.Name=db-cluster-id"
+            "&Filters.Filter.1.Values.Value.1=arn%3Adb&Filters.Filter.2.Name=engine"
+            "&Filters.Filter.2.Values.Value.1=postgres&MaxRecords=100&Version=2014-10-31");
+}
+
+TEST_F(AwsTest, ClustersOfRdsThatAreMissingAreErrors) {
+  ServeAll(api, "POST https://rds.eu-west-1.amazonaws.com/",
+           {{"DescribeDBClusters", "<A><DescribeDBClustersResult/></A>"}});
+  Start("aws_sd_configs:\n- role: rds\n  clusters: ['arn:db']\n" + std::string(kKeys));
+  EXPECT_EQ(updates, 0);
+  EXPECT_EQ(api.requests.size(), 1U);
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ class Ec2Discoverer : public ApiDiscoverer {
       }
       if (!token.empty()) form.Add("NextToken", token);
       pugi::xml_document document;
-      const Status status = co_await Ask("DescribeInstances", std::move(form), &document);
+      const Status status = co_await aws_.QueryXml("DescribeInstances", std::move(form), &document);
       if (!status.ok()) co_return status.WithPrefix("could not describe instances: ");
       const pugi::xml_node answer = document.document_element();
       for (const pugi::xml_node reservation : answer.child("reservationSet").children("item")) {
@@ -112,22 +112,11 @@ class Ec2Discoverer : public ApiDiscoverer {
     return form;
   }
 
-  Async<Status> Ask(std::string action, net::FormValues form, pugi::xml_document* document) {
-    const Result<std::string> body = co_await aws_.Query(std::move(action), std::move(form));
-    if (!body.ok()) co_return body.status();
-    const pugi::xml_parse_result parsed = document->load_buffer(body->data(), body->size());
-    if (!parsed) {
-      co_return MakeError(ErrorCode::kInvalidInput, "deserialization failed: {}",
-                          parsed.description());
-    }
-    co_return Status();
-  }
-
   // Names of zones differ between accounts, ids do not. Asked until it worked once: without them
   // (a policy may forbid the question) the label is empty.
   Async<Unit> FetchZones() {
     pugi::xml_document document;
-    const Status status = co_await Ask("DescribeAvailabilityZones", Form(), &document);
+    const Status status = co_await aws_.QueryXml("DescribeAvailabilityZones", Form(), &document);
     if (!status.ok()) {
       LOG_DEBUG("Unable to describe availability zones", {"discovery", "ec2"},
                 {"err", status.message()});
