@@ -10,6 +10,7 @@
 #include <openssl/sha.h>
 
 #include <array>
+#include <cstring>
 #include <memory>
 
 #include "util/check.h"
@@ -107,13 +108,18 @@ Result<std::string> Base64Decode(std::string_view text) {
 }
 
 Result<std::string> RsaSign(std::string_view private_key_pem, std::string_view hash,
-                            std::string_view bytes) {
+                            std::string_view bytes, std::string_view passphrase) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> source(
       BIO_new_mem_buf(private_key_pem.data(), static_cast<int>(private_key_pem.size())), &BIO_free);
   // An encrypted key must not ask the terminal for its password.
-  const auto no_password = [](char*, int, int, void*) { return -1; };
+  const auto password = [](char* buffer, int size, int, void* context) {
+    const auto& text = *static_cast<const std::string_view*>(context);
+    if (text.empty() || text.size() > static_cast<size_t>(size)) return -1;
+    std::memcpy(buffer, text.data(), text.size());
+    return static_cast<int>(text.size());
+  };
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PrivateKey(source.get(), nullptr, no_password, nullptr), &EVP_PKEY_free);
+      PEM_read_bio_PrivateKey(source.get(), nullptr, password, &passphrase), &EVP_PKEY_free);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         &EVP_MD_CTX_free);
   ERR_clear_error();

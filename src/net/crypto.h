@@ -24,9 +24,9 @@ std::string Base64UrlEncode(std::string_view bytes);
 Result<std::string> Base64Decode(std::string_view text);
 
 // The RSASSA-PKCS1-v1_5 signature of `bytes` by a private key in PEM. `hash`: SHA256, SHA384,
-// SHA512.
+// SHA512. `passphrase` is for a key that is encrypted.
 Result<std::string> RsaSign(std::string_view private_key_pem, std::string_view hash,
-                            std::string_view bytes);
+                            std::string_view bytes, std::string_view passphrase = {});
 
 // A signed JSON web token (RFC 7519): base64url(header) "." base64url(claims) "."
 // base64url(signature). `hash` as RsaSign takes it: SHA256 for RS256.

@@ -280,5 +280,147 @@ TEST_F(CloudsTest, OvhcloudListsDedicatedServersOfANamedEndpoint) {
   EXPECT_EQ(RefreshFailures("ovhcloud"), 1);
 }
 
+TEST_F(CloudsTest, OutscaleListsMachinesOfAllPages) {
+  api.Serve("POST http://o/ReadVms", [](const FetchRequest& request) -> FakeApi::Reply {
+    if (request.body == "{}") {
+      return Answer(R"({"NextPageToken": "n", "Vms": [
+        {"VmId": "i-1", "State": "running", "PrivateIp": "10.0.0.1", "PublicIp": "1.2.3.4",
+         "Placement": {"SubregionName": "a"},
+         "Tags": [{"Key": "k-1", "Value": "v"}, {"Key": "", "Value": "x"}, {"Key": "e"}]},
+        {"VmId": "i-2"}]})");
+    }
+    EXPECT_EQ(request.body, R"({"NextPageToken":"n"})");
+    return Answer(R"({"Vms": [{"PublicIp": "1.2.3.5"}]})");
+  });
+  const std::string secret = Write("secret", " SK\n");
+  Start(
+      "outscale_sd_configs:\n- {endpoint: 'http://o', region: us-east-2, access_key: AK,"
+      " secret_key_file: " +
+      secret + "}");
+  EXPECT_EQ(Seen(),
+            "us-east-2 {}\n"
+            "  10.0.0.1:80 outscale_vm_instance_id=i-1 outscale_vm_private_ip=10.0.0.1"
+            " outscale_vm_public_ip=1.2.3.4 outscale_vm_region=us-east-2"
+            " outscale_vm_state=running outscale_vm_subregion=a outscale_vm_tag_k_1=v\n"
+            "  1.2.3.5:80 outscale_vm_instance_id= outscale_vm_public_ip=1.2.3.5"
+            " outscale_vm_region=us-east-2 outscale_vm_state=\n");
+  EXPECT_THAT(HeaderOf(api.requests[0], "Authorization"),
+              HasSubstr("/eu-west-2/oapi/aws4_request"));
+  api.ServeStatus("POST http://o/ReadVms", 401, "{}");
+  AdvanceSeconds(60);
+  EXPECT_EQ(RefreshFailures("outscale"), 1);
+  EXPECT_THAT(Seen(), HasSubstr("i-1"));
+}
+
+class OciTest : public CloudsTest {
+ protected:
+  static constexpr char kCompute[] = "GET https://iaas.r.oraclecloud.com/20160918/";
+  static constexpr char kIdentity[] = "GET https://identity.r.oci.oraclecloud.com/20160918/";
+
+  std::string Entry(std::string_view more) {
+    return fmt::format(
+        "oci_sd_configs:\n- {{region: r, tenancy: t, user: u, fingerprint: f, key_file: {}, {}}}",
+        Write("key.pem", PrivateKeyPem()), more);
+  }
+  std::string Children(const std::string& parent) {
+    return std::string(kIdentity) + "compartments?accessLevel=ACCESSIBLE&compartmentId=" + parent +
+           "&compartmentIdInSubtree=false&limit=100";
+  }
+  std::string Instances(const std::string& compartment) {
+    return std::string(kCompute) + "instances?compartmentId=" + compartment + "&limit=100";
+  }
+};
+
+TEST_F(OciTest, FindsInstancesInAllCompartments) {
+  api.Serve(Children("t"), R"([{"id": "c", "lifecycleState": "ACTIVE"},
+                               {"id": "gone", "lifecycleState": "DELETED"}])");
+  api.ServeStatus(Children("c"), 404, R"({"code": "NotAuthorizedOrNotFound", "message": "no"})");
+  api.Serve(Instances("t"), [](const FetchRequest&) -> FakeApi::Reply {
+    Result<FetchResponse> page = Answer(R"([{"id": "i1", "compartmentId": "t", "displayName": "one",
+      "lifecycleState": "RUNNING", "shape": "s", "availabilityDomain": "ad", "faultDomain": "fd",
+      "region": "r", "imageId": "img", "freeformTags": {"a-b": "c"},
+      "definedTags": {"ns": {"n": 3, "b": true, "list": []}}}])");
+    page->headers.emplace_back("opc-next-page", "2");
+    return page;
+  });
+  api.Serve(Instances("t") + "&page=2", R"([{"id": "i2", "compartmentId": "t"}, {"id": "half"}])");
+  api.Serve(Instances("c"), R"([{"id": "i3", "compartmentId": "c"}])");
+  const std::string attachments = std::string(kCompute) + "vnicAttachments?compartmentId=";
+  api.Serve(attachments + "t&instanceId=i1&limit=100",
+            R"([{"vnicId": "v0", "lifecycleState": "DETACHED"},
+                {"vnicId": "v1", "lifecycleState": "ATTACHED"},
+                {"vnicId": "v2", "lifecycleState": "ATTACHED"}])");
+  api.Serve(attachments + "t&instanceId=i2&limit=100", "[]");
+  api.Serve(attachments + "c&instanceId=i3&limit=100",
+            R"([{"vnicId": "v3", "lifecycleState": "ATTACHED"}])");
+  api.Serve(std::string(kCompute) + "vnics/v1", R"({"id": "v1", "isPrimary": false})");
+  api.Serve(std::string(kCompute) + "vnics/v2",
+            R"({"id": "v2", "isPrimary": true, "privateIp": "10.0.0.1", "publicIp": "1.2.3.4",
+                "hostnameLabel": "h", "ipv6Addresses": ["2001:db8::2", "2001:db8::1"]})");
+  api.Serve(std::string(kCompute) + "vnics/v3",
+            R"({"id": "v3", "isPrimary": true, "ipv6Addresses": ["2001:db8::3"]})");
+  Start(Entry("port: 9100"));
+  EXPECT_EQ(
+      Seen(),
+      "OCI {}\n"
+      "  10.0.0.1:9100 oci_availability_domain=ad oci_compartment_id=t oci_defined_tag_ns_b=true"
+      " oci_defined_tag_ns_n=3 oci_fault_domain=fd oci_hostname_label=h oci_image_id=img"
+      " oci_instance_id=i1 oci_instance_name=one oci_instance_shape=s oci_instance_state=RUNNING"
+      " oci_ipv6_addresses=,2001:db8::1,2001:db8::2, oci_private_ip=10.0.0.1"
+      " oci_public_ip=1.2.3.4 oci_region=r oci_tag_a_b=c oci_tenancy_id=t oci_vnic_id=v2\n"
+      "  [2001:db8::3]:9100 oci_availability_domain= oci_compartment_id=c oci_fault_domain="
+      " oci_hostname_label= oci_image_id= oci_instance_id=i3 oci_instance_name="
+      " oci_instance_shape= oci_instance_state= oci_ipv6_addresses=,2001:db8::3, oci_private_ip="
+      " oci_public_ip= oci_region= oci_tenancy_id=t oci_vnic_id=v3\n");
+  // What is signed is what the draft says, by the key that is named.
+  const FetchRequest& request = api.requests[0];
+  const Result<std::string> signature = net::RsaSign(
+      PrivateKeyPem(), "SHA256",
+      "date: " + HeaderOf(request, "Date") +
+          "\n(request-target): get /20160918/compartments?accessLevel=ACCESSIBLE&compartmentId=t"
+          "&compartmentIdInSubtree=false&limit=100\nhost: identity.r.oci.oraclecloud.com");
+  ASSERT_TRUE(signature.ok());
+  EXPECT_EQ(HeaderOf(request, "Authorization"),
+            "Signature version=\"1\",headers=\"date (request-target) host\",keyId=\"t/u/f\","
+            "algorithm=\"rsa-sha256\",signature=\"" +
+                net::Base64Encode(*signature) + "\"");
+}
+
+TEST_F(OciTest, OpensAnEncryptedKey) {
+  BIO* plain = BIO_new_mem_buf(PrivateKeyPem().data(), static_cast<int>(PrivateKeyPem().size()));
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(plain, nullptr, nullptr, nullptr);
+  BIO* memory = BIO_new(BIO_s_mem());
+  std::string passphrase = "open sesame";
+  PEM_write_bio_PrivateKey(memory, key, EVP_aes_256_cbc(),
+                           reinterpret_cast<unsigned char*>(passphrase.data()),
+                           static_cast<int>(passphrase.size()), nullptr, nullptr);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(memory, &bytes);
+  const std::string file = Write("locked.pem", {bytes, static_cast<size_t>(size)});
+  BIO_free(plain);
+  BIO_free(memory);
+  EVP_PKEY_free(key);
+  api.Serve(Instances("x"), "[]");
+  const auto entry = [&](std::string_view secret) {
+    return fmt::format(
+        "oci_sd_configs:\n- {{region: r, tenancy: t, user: u, fingerprint: f, key_file: {},"
+        " compartments: [x], {}}}",
+        file, secret);
+  };
+  Start(entry("key_passphrase_file: " + Write("passphrase", passphrase + "\r\n")));
+  EXPECT_EQ(RefreshFailures("oci"), 0);
+  Start(entry("key_passphrase: wrong"));
+  EXPECT_EQ(RefreshFailures("oci"), 1);
+}
+
+TEST_F(OciTest, ACompartmentThatCannotBeListedKeepsTheTargets) {
+  api.Serve(Instances("x"), "[]");
+  Start(Entry("compartments: [x]"));
+  EXPECT_EQ(updates, 1);
+  api.ServeStatus(Instances("x"), 500, "oops");
+  AdvanceSeconds(60);
+  EXPECT_EQ(RefreshFailures("oci"), 1);
+}
+
 }  // namespace
 }  // namespace narthex

@@ -18,7 +18,9 @@
 #include "discovery/moby/docker_discoverer.h"
 #include "discovery/moby/swarm_discoverer.h"
 #include "discovery/nomad/nomad_discoverer.h"
+#include "discovery/oci/oci_discoverer.h"
 #include "discovery/openstack/openstack_discoverer.h"
+#include "discovery/outscale/outscale_discoverer.h"
 #include "discovery/ovhcloud/ovhcloud_discoverer.h"
 #include "discovery/puppetdb/puppetdb_discoverer.h"
 #include "discovery/scaleway/scaleway_discoverer.h"
@@ -56,7 +58,9 @@ void RegisterBuiltinMechanisms(DiscoveryRegistry& registry) {
   RegisterStackitDiscovery(registry);
   RegisterTritonDiscovery(registry);
   RegisterKumaDiscovery(registry);
+  RegisterOciDiscovery(registry);
   RegisterOpenstackDiscovery(registry);
+  RegisterOutscaleDiscovery(registry);
   RegisterUyuniDiscovery(registry);
   RegisterVultrDiscovery(registry);
   RegisterZookeeperDiscovery(registry);
