@@ -229,7 +229,7 @@ void Printer::PrintDigits(uint64_t magnitude, bool negative, unsigned base, bool
     prefix = base == 2 ? "0b" : base == 16 ? (upper ? "0X" : "0x") : "";
     if (base == 8 && digits[0] != '0') prefix = "0";
   }
-  if (verb == 'O') prefix = "0o";
+  if (verb == 'O') prefix.insert(0, "0o");
   const std::string sign = negative ? "-" : flags.plus ? "+" : flags.space ? " " : "";
   const size_t width = static_cast<size_t>(flags.width.value_or(0));
   // Go counts the sign into a zero-padded width, but not the prefix of the base.

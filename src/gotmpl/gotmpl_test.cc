@@ -207,6 +207,7 @@ TEST(Template, Executes) {
            Case{"{{ printf \"%s|%q|%#-4w|%w\" 1+2i 2i 11.0 .ms }}",
                 "%!s(complex128=(1+2i))|%!q(complex128=(0+2i))|%!w(float64=11  )|"
                 "%!w(map[string]string=map[job:node])"},
+           Case{"{{ printf \"%#8O\" 1 }}", "    0o01"},
            Case{"{{ printf \"%.2T|%.5U|%.6d\" true 42 42 }}", "bo|U+0002A|000042"},
            Case{"{{ printf \"%d\" .d }} {{ printf \"%t\" .t.Month }}",
                 "90000000000 %!t(time.Month=2)"},

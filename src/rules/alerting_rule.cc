@@ -197,6 +197,7 @@ std::vector<Alert> AlertingRule::TakeAlertsToSend(int64_t now_nanos, int64_t int
 
 // What an alert's ActiveAt becomes after the outage between its last sample and now.
 Status AlertingRule::Restore(int64_t now_nanos, const RuleEnvironment& environment) {
+  if (restored_.load(std::memory_order_relaxed)) return {};
   Status status = RestoreFromSeries(now_nanos, environment);
   // There is no second attempt: an alert whose past cannot be read counts from now on.
   restored_.store(true, std::memory_order_relaxed);

@@ -38,6 +38,7 @@ Group::Group(GroupOptions options, std::vector<std::unique_ptr<Rule>> rules,
       offset_nanos_(SlotOffset(options_)),
       identity_(options_.file, options_.name),
       batches_(SplitIntoBatches(rules_)),
+      iterations_before_restore_(options_.restore ? kIterationsBeforeRestore : 0),
       previous_series_(rules_.size()) {}
 
 int64_t SlotAt(const GroupOptions& options, int64_t now_nanos) {
@@ -68,10 +69,7 @@ int64_t Group::RunDue() {
   slot_nanos_ += slots * options_.interval_nanos;
   counters_.iterations.fetch_add(1);
   Evaluate(slot_nanos_);
-  if (options_.restore && iterations_before_restore_ < kIterationsBeforeRestore) {
-    ++iterations_before_restore_;
-    if (iterations_before_restore_ == kIterationsBeforeRestore) RestoreAlerts();
-  }
+  if (iterations_before_restore_ > 0 && --iterations_before_restore_ == 0) RestoreAlerts();
   return slot_nanos_ + options_.interval_nanos;
 }
 
@@ -293,6 +291,9 @@ void Group::CopyStateFrom(Group& previous) {
                             previous.previous_series_[index].end());
   }
   orphaned_series_.insert(previous.orphaned_series_.begin(), previous.orphaned_series_.end());
+  // A reload soon after the start: what has not been restored yet still has to be.
+  iterations_before_restore_ =
+      std::max(iterations_before_restore_, previous.iterations_before_restore_);
   counters_.last_evaluation_nanos.store(previous.counters_.last_evaluation_nanos.load());
   counters_.last_duration_nanos.store(previous.counters_.last_duration_nanos.load());
 }

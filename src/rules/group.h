@@ -107,7 +107,7 @@ class Group {
   std::mutex run_mutex_;  // Held during an evaluation.
   bool stopped_ = false;  // The rest is guarded by run_mutex_.
   int64_t slot_nanos_ = 0;
-  int iterations_before_restore_ = 0;
+  int iterations_before_restore_;                 // 0: nothing is left to restore.
   std::vector<SeriesSetOfRule> previous_series_;  // By rule: what the last evaluation wrote.
   SeriesSetOfRule orphaned_series_;               // Of rules that a reload took away.
 };

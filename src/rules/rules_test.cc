@@ -405,5 +405,42 @@ TEST_F(RulesTest, ReplacedGroupKeepsAlertsAndEndsSeriesOfRemovedRules) {
           R"({__name__="ALERTS_FOR_STATE", alertname="Down", job="a"}@120000=stale)"));
 }
 
+// A reload before the second evaluation must not leave alerts that never write their series.
+TEST_F(RulesTest, GroupReplacedBeforeItWasRestoredIsRestoredAfterwards) {
+  struct EmptyStore : storage::Queryable {
+    Result<std::unique_ptr<storage::Querier>> OpenQuerier(TimeRange) override {
+      ++asked;
+      return Status(ErrorCode::kIo, "nothing to read");
+    }
+    int asked = 0;
+  } past;
+  environment_.queryable = &past;
+  vector_ = {{Labels{{"job", "a"}}, 0}};
+  const auto make = [&](bool restore) {
+    AlertingRuleOptions alert;
+    alert.restored = !restore;
+    std::vector<std::unique_ptr<Rule>> rules;
+    rules.push_back(std::make_unique<AlertingRule>("Down", Parse("up == 0"), Labels(), alert));
+    GroupOptions options;
+    options.name = "g";
+    options.interval_nanos = 10 * kSecond;
+    options.restore = restore;
+    return std::make_unique<Group>(std::move(options), std::move(rules),
+                                   std::make_shared<RuleEnvironment>(environment_), clock_);
+  };
+  clock_.now_nanos = 1000 * kSecond;
+  const auto first = make(true);
+  clock_.now_nanos = first->FirstDue();
+  clock_.now_nanos = first->RunDue();
+  EXPECT_THAT(store_.Take(), IsEmpty());
+  const auto second = make(false);
+  second->CopyStateFrom(*first);
+  second->FirstDue();
+  clock_.now_nanos = second->RunDue();
+  EXPECT_EQ(past.asked, 1);
+  second->RunDue();
+  EXPECT_EQ(store_.Take().size(), 2u);  // ALERTS and ALERTS_FOR_STATE.
+}
+
 }  // namespace
 }  // namespace narthex::rules
