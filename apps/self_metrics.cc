@@ -80,15 +80,17 @@ void FamilyBuilder::Gauge(const std::string& name, const std::string& help, doub
 }
 
 void FamilyBuilder::Histogram(const std::string& name, const std::string& help,
-                              client::HistogramValue value) {
+                              client::HistogramValue value, client::Labels labels) {
   client::Metric metric;
+  metric.labels = std::move(labels);
   metric.value = std::make_shared<const client::HistogramValue>(std::move(value));
   Family(name, help, client::MetricType::kHistogram).metrics.push_back(std::move(metric));
 }
 
 void FamilyBuilder::Summary(const std::string& name, const std::string& help,
-                            client::SummaryValue value) {
+                            client::SummaryValue value, client::Labels labels) {
   client::Metric metric;
+  metric.labels = std::move(labels);
   metric.value = std::make_shared<const client::SummaryValue>(std::move(value));
   Family(name, help, client::MetricType::kSummary).metrics.push_back(std::move(metric));
 }
@@ -130,10 +132,12 @@ class SelfMetrics::ScrapeDurations : public scrape::ScrapeObserver {
                         {"prometheus_target_sync_length_histogram_seconds",
                          "Actual interval to sync the scrape pool."},
                         {"scrape_job"}, WithNative(kDurationBuckets)),
-        scrape_histogram_(registry,
-                          MetricOptions{"prometheus_target_scrape_duration_seconds",
-                                        "The duration of target scrapes."},
-                          WithNative({})) {}
+        scrape_histogram_(
+            registry,
+            MetricOptions{
+                "prometheus_target_scrape_duration_seconds",
+                "Total duration of the scrape from start to commit completion in seconds."},
+            WithNative({})) {}
 
   void ObserveInterval(std::string_view interval, double seconds) override {
     interval_summary_.WithLabels({interval}).Observe(seconds);
@@ -364,10 +368,12 @@ void ReadEngine(const promql::Engine& engine, size_t queries_max, FamilyBuilder&
                    "The number of query log failures.",
                    static_cast<double>(counters.log_failures_total.load()));
   families.Counter("prometheus_engine_query_samples_total",
-                   "The total number of samples loaded by all queries.",
+                   "The total number of samples loaded by all queries (full window per step for "
+                   "range-vector).",
                    static_cast<double>(counters.samples_total.load()));
   families.Counter("prometheus_engine_query_samples_read_total",
-                   "The total number of samples read by all queries.",
+                   "The total number of samples read by all queries (only new points per step for "
+                   "range-vector).",
                    static_cast<double>(counters.samples_read_total.load()));
   families.Counter("narthex_engine_query_memory_refusals_total",
                    "The total number of queries refused by --query.max-memory.",
@@ -398,12 +404,17 @@ void ReadRules(const rules::Manager& manager, FamilyBuilder& families) {
     families.Gauge("prometheus_rule_group_last_duration_seconds",
                    "The duration of the last rule group evaluation.",
                    seconds(counters.last_duration_nanos.load()), labels);
-    families.Gauge("prometheus_rule_group_last_rule_duration_sum_seconds",
-                   "The sum of time in seconds it took to evaluate each rule in the group.",
-                   seconds(counters.last_rule_duration_sum_nanos.load()), labels);
-    families.Gauge("prometheus_rule_group_last_restore_duration_seconds",
-                   "The duration of the last alert rules alerts restoration.",
-                   seconds(counters.last_restore_nanos.load()), labels);
+    families.Gauge(
+        "prometheus_rule_group_last_rule_duration_sum_seconds",
+        "The sum of time in seconds it took to evaluate each rule in the group regardless of "
+        "concurrency. This should be higher than the group duration if rules are evaluated "
+        "concurrently.",
+        seconds(counters.last_rule_duration_sum_nanos.load()), labels);
+    families.Gauge(
+        "prometheus_rule_group_last_restore_duration_seconds",
+        "The duration of the last alert rules alerts restoration using the `ALERTS_FOR_STATE` "
+        "series.",
+        seconds(counters.last_restore_nanos.load()), labels);
     families.Gauge("prometheus_rule_group_last_evaluation_timestamp_seconds",
                    "The timestamp of the last rule group evaluation in seconds.",
                    seconds(counters.last_evaluation_nanos.load()), labels);
@@ -438,14 +449,84 @@ void ReadNotifier(const notifier::Notifier& notifier, FamilyBuilder& families) {
   }
 }
 
+namespace {
+
+std::string DiscoveryHelp(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kHelp[] = {
+      {"failed_configs", "Current number of service discovery configurations that failed to load."},
+      {"discovered_targets", "Current number of discovered targets."},
+      {"received_updates_total", "Total number of update events received from the SD providers."},
+      {"updates_delayed_total", "Total number of update events that couldn't be sent immediately."},
+      {"updates_total", "Total number of update events sent to the SD consumers."},
+      {"last_update_timestamp_seconds", "Timestamp of the last update sent to the SD consumers."},
+      {"refresh_failures_total", "Number of refresh failures for the given SD mechanism."},
+      {"refresh_duration_seconds",
+       "The duration of a refresh in seconds for the given SD mechanism."},
+      {"refresh_duration_histogram_seconds",
+       "The duration of a refresh for the given SD mechanism."},
+      {"file_mtime_seconds",
+       "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time."},
+      {"file_read_errors_total", "The number of File-SD read errors."},
+      {"file_scan_duration_seconds", "The duration of the File-SD scan in seconds."},
+      {"file_watcher_errors_total",
+       "The number of File-SD errors caused by filesystem watch failures."},
+      {"http_failures_total", "Number of HTTP service discovery refresh failures."},
+      {"dns_lookups_total", "The number of DNS-SD lookups."},
+      {"dns_lookup_failures_total", "The number of DNS-SD lookup failures."},
+      {"consul_rpc_failures_total", "The number of Consul RPC call failures."},
+      {"consul_rpc_duration_seconds", "The duration of a Consul RPC call in seconds."},
+      {"kubernetes_events_total", "The number of Kubernetes events handled."},
+      {"kubernetes_failures_total", "The number of failed WATCH/LIST requests."},
+      {"kubernetes_http_request_total",
+       "Total number of HTTP requests to the Kubernetes API by status code."},
+      {"linode_failures_total", "Number of Linode service discovery refresh failures."},
+      {"nomad_failures_total", "Number of nomad service discovery refresh failures."},
+      {"azure_failures_total", "Number of Azure service discovery refresh failures."},
+      {"azure_cache_hit_total", "Number of cache hit during refresh."},
+      {"kuma_fetch_failures_total", "The number of Kuma MADS fetch call failures."},
+      {"kuma_fetch_skipped_updates_total",
+       "The number of Kuma MADS fetch calls that result in no updates to the targets."},
+      {"kuma_fetch_duration_seconds", "The duration of a Kuma MADS fetch call."},
+  };
+  constexpr std::string_view kPrefix = "prometheus_sd_";
+  if (name.starts_with(kPrefix)) {
+    for (const auto& [suffix, help] : kHelp) {
+      if (name.substr(kPrefix.size()) == suffix) return std::string(help);
+    }
+  }
+  return "Service discovery.";
+}
+
+}  // namespace
+
 void ReadDiscovery(const SdMetrics& metrics, FamilyBuilder& families) {
-  for (const SdMetrics::Point& point : metrics.Collect()) {
+  for (SdMetrics::Point& point : metrics.Collect(MonotonicNanos())) {
+    const std::string help = DiscoveryHelp(point.name);
     client::Labels labels;
     for (const auto& [name, value] : point.labels) labels.push_back({name, value});
-    if (point.is_counter) {
-      families.Counter(point.name, "Service discovery.", point.value, std::move(labels));
-    } else {
-      families.Gauge(point.name, "Service discovery.", point.value, std::move(labels));
+    switch (point.kind) {
+      case SdMetrics::Kind::kCounter:
+        families.Counter(point.name, help, point.value, std::move(labels));
+        break;
+      case SdMetrics::Kind::kGauge:
+        families.Gauge(point.name, help, point.value, std::move(labels));
+        break;
+      case SdMetrics::Kind::kSummary: {
+        client::SummaryValue summary{point.count, point.value, {}, {}};
+        for (const auto& [q, value] : point.points) summary.quantiles.push_back({q, value});
+        families.Summary(point.name, help, std::move(summary), std::move(labels));
+        break;
+      }
+      case SdMetrics::Kind::kHistogram: {
+        client::HistogramValue histogram;
+        histogram.sample_count = point.count;
+        histogram.sample_sum = point.value;
+        for (const auto& [bound, count] : point.points) {
+          histogram.buckets.push_back({bound, static_cast<uint64_t>(count)});
+        }
+        families.Histogram(point.name, help, std::move(histogram), std::move(labels));
+        break;
+      }
     }
   }
 }

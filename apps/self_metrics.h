@@ -33,8 +33,10 @@ class FamilyBuilder {
                client::Labels labels = {});
   void Gauge(const std::string& name, const std::string& help, double value,
              client::Labels labels = {});
-  void Histogram(const std::string& name, const std::string& help, client::HistogramValue value);
-  void Summary(const std::string& name, const std::string& help, client::SummaryValue value);
+  void Histogram(const std::string& name, const std::string& help, client::HistogramValue value,
+                 client::Labels labels = {});
+  void Summary(const std::string& name, const std::string& help, client::SummaryValue value,
+               client::Labels labels = {});
 
  private:
   client::MetricFamily& Family(const std::string& name, const std::string& help,

@@ -380,6 +380,17 @@ void Server::RegisterReadings() {
     ReadNotifier(*notifier_, families);
     ReadDiscovery(sd_metrics_, families);
     ReadScrape(*scrape_, families);
+    if (http_server_ != nullptr) {
+      const auto accepted = static_cast<double>(http_server_->accepted_count());
+      const auto open = static_cast<double>(http_server_->connection_count());
+      families.Counter("net_conntrack_listener_conn_accepted_total",
+                       "Total number of connections opened to the listener of a given name.",
+                       accepted, {{"listener_name", "http"}});
+      families.Counter("net_conntrack_listener_conn_closed_total",
+                       "Total number of connections closed that were made to the listener of a "
+                       "given name.",
+                       std::max(accepted - open, 0.0), {{"listener_name", "http"}});
+    }
     const auto spans = [&](const char* result, const std::atomic<uint64_t>& count) {
       families.Counter("narthex_tracing_spans_total",
                        "Spans that ended, by what the collector of traces made of them.",

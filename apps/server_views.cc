@@ -222,6 +222,9 @@ void ReadScrape(const scrape::ScrapeManager& manager, FamilyBuilder& families) {
     families.Gauge("prometheus_target_scrape_pool_target_limit",
                    "Maximum number of targets allowed in this scrape pool.",
                    static_cast<double>(counts.target_limit), labels);
+    // Pools have no tables of symbols of their own, as in upstream's usual build.
+    families.Gauge("prometheus_target_scrape_pool_symboltable_items",
+                   "Current number of symbols in table for this scrape pool.", 0, labels);
     size_t entries = 0;
     size_t bytes = 0;
     for (const auto& loop : pool->loops()) {

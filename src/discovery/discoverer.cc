@@ -89,10 +89,10 @@ void RefreshDiscoverer::Finish(Result<std::vector<TargetGroup>> outcome) {
   refreshing_ = false;
   if (SdMetrics* metrics = environment_.metrics) {
     const SdMetrics::LabelPairs labels = {{"mechanism", mechanism_}, {"config", set_name_}};
-    const double seconds =
-        static_cast<double>(environment_.loop->NowNanos() - started_nanos_) / 1e9;
-    metrics->Add("prometheus_sd_refresh_duration_seconds_sum", labels, seconds);
-    metrics->Add("prometheus_sd_refresh_duration_seconds_count", labels);
+    const int64_t now = environment_.loop->NowNanos();
+    metrics->Observe("prometheus_sd_refresh_duration_seconds", labels, now, now - started_nanos_);
+    metrics->ObserveHistogram("prometheus_sd_refresh_duration_histogram_seconds",
+                              {{"mechanism", mechanism_}}, now - started_nanos_);
     metrics->Add("prometheus_sd_refresh_failures_total", labels, outcome.ok() ? 0 : 1);
   }
   if (!outcome.ok()) {

@@ -137,8 +137,7 @@ void DiscoveryManager::State::Retire(Provider& provider) {
   const SdMetrics::LabelPairs labels = {{"mechanism", std::string(provider.config.mechanism())},
                                         {"config", provider.first_set}};
   for (const std::string_view name :
-       {"prometheus_sd_refresh_duration_seconds_sum",
-        "prometheus_sd_refresh_duration_seconds_count", "prometheus_sd_refresh_failures_total"}) {
+       {"prometheus_sd_refresh_duration_seconds", "prometheus_sd_refresh_failures_total"}) {
     environment.metrics->Remove(name, labels);
   }
 }

@@ -119,6 +119,7 @@ class ServerImpl : public HttpServer {
   Status Listen();
   std::vector<std::string> addresses() const override { return addresses_; }
   size_t connection_count() const override { return count_.load(std::memory_order_relaxed); }
+  uint64_t accepted_count() const override { return accepted_.load(std::memory_order_relaxed); }
   void Stop(int64_t grace_nanos) override;
 
   asio::io_context& context;
@@ -137,6 +138,7 @@ class ServerImpl : public HttpServer {
   std::vector<std::shared_ptr<tcp::acceptor>> acceptors_;
   std::vector<std::string> addresses_;
   std::atomic<size_t> count_{0};
+  std::atomic<uint64_t> accepted_{0};
   std::atomic<bool> stopped_{false};
 
   // On the loop only, once it listens.
@@ -515,6 +517,7 @@ template <typename Stream>
 void ServerImpl::Spawn(Stream stream) {
   auto session = std::make_shared<Session<Stream>>(std::move(stream), *this);
   connections_.insert(session.get());
+  accepted_.fetch_add(1, std::memory_order_relaxed);
   count_.store(connections_.size(), std::memory_order_relaxed);
   Enter();
   asio::co_spawn(context, session->Run(), [this, session](const std::exception_ptr& failure) {

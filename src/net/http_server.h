@@ -97,6 +97,8 @@ class HttpServer {
   // The addresses bound, with real ports.
   virtual std::vector<std::string> addresses() const = 0;
   virtual size_t connection_count() const = 0;
+  // Since the start.
+  virtual uint64_t accepted_count() const = 0;
   // Stops accepting, requests stop of the exchanges in flight, closes what is idle, waits up to
   // the given time for answers, then closes everything.
   virtual void Stop(int64_t grace_nanos) = 0;

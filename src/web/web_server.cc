@@ -67,6 +67,7 @@ WebServer::WebServer(WebOptions options, WebHooks hooks, Api& api, ThreadPool& l
   AddPages(prefix);
   api_.Register(prefix, router_);
   if (!hooks_.declare) return;
+  hooks_.declare("/api/v1/*path");  // As upstream counts preflight requests.
   for (const auto& [method, pattern] : router_.Routes()) {
     if (method != "OPTIONS") hooks_.declare(handler_of(pattern));
   }

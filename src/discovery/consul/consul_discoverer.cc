@@ -240,9 +240,8 @@ class ConsulDiscoverer : public Discoverer {
     if (SdMetrics* metrics = environment_.metrics) {
       const SdMetrics::LabelPairs labels = {{"endpoint", std::string(endpoint)},
                                             {"call", std::string(call)}};
-      const double seconds = static_cast<double>(environment_.loop->NowNanos() - started) / 1e9;
-      metrics->Add("prometheus_sd_consul_rpc_duration_seconds_sum", labels, seconds);
-      metrics->Add("prometheus_sd_consul_rpc_duration_seconds_count", labels);
+      const int64_t now = environment_.loop->NowNanos();
+      metrics->Observe("prometheus_sd_consul_rpc_duration_seconds", labels, now, now - started);
     }
     Result<Watched> watched = Read(answer);
     if (!watched.ok()) CountFailures(1);

@@ -70,7 +70,7 @@ TEST_F(ConsulTest, WatchesTheCatalogAndEachService) {
   EXPECT_EQ(api.FindOpen(std::string(kHealth) + "web"), nullptr);
   ASSERT_NE(api.FindOpen(std::string(kHealth) + "db"), nullptr);
   EXPECT_EQ(Failures(), 0);
-  EXPECT_GT(metrics.Get("prometheus_sd_consul_rpc_duration_seconds_count",
+  EXPECT_GT(metrics.Get("prometheus_sd_consul_rpc_duration_seconds",
                         {{"endpoint", "health"}, {"call", "service"}}),
             1);
 }

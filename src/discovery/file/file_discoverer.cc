@@ -37,7 +37,8 @@ class FileDiscoverer : public Discoverer {
   void Start(TargetGroupSink sink) override {
     sink_ = std::move(sink);
     self_ = std::make_shared<FileDiscoverer*>(this);
-    if (watcher_ == nullptr) Count("prometheus_sd_file_watcher_errors_total");
+    Count("prometheus_sd_file_watcher_errors_total", watcher_ == nullptr ? 1 : 0);
+    Count("prometheus_sd_file_read_errors_total", 0);
     Tick();
   }
 
@@ -69,8 +70,8 @@ class FileDiscoverer : public Discoverer {
     });
   }
 
-  void Count(std::string_view counter) {
-    if (environment_.metrics != nullptr) environment_.metrics->Add(counter, {});
+  void Count(std::string_view counter, double amount = 1) {
+    if (environment_.metrics != nullptr) environment_.metrics->Add(counter, {}, amount);
   }
   void RemoveTimestamp(const std::string& path) {
     if (environment_.metrics == nullptr) return;
@@ -135,10 +136,9 @@ class FileDiscoverer : public Discoverer {
     AddVanished(counts, &update);
     last_counts_ = std::move(counts);
     if (environment_.metrics != nullptr) {
-      const int64_t nanos = environment_.loop->NowNanos() - started;
-      environment_.metrics->Add("prometheus_sd_file_scan_duration_seconds_sum", {},
-                                static_cast<double>(nanos) / 1e9);
-      environment_.metrics->Add("prometheus_sd_file_scan_duration_seconds_count", {});
+      const int64_t now = environment_.loop->NowNanos();
+      environment_.metrics->Observe("prometheus_sd_file_scan_duration_seconds", {}, now,
+                                    now - started);
     }
     sink_(std::move(update));
   }

@@ -83,9 +83,11 @@ class KumaDiscoverer : public Discoverer {
     for (;;) {
       const int64_t started = environment_.loop->NowNanos();
       const Status status = co_await Poll();
-      const double seconds = static_cast<double>(environment_.loop->NowNanos() - started) / 1e9;
-      Count("prometheus_sd_kuma_fetch_duration_seconds_sum", seconds);
-      Count("prometheus_sd_kuma_fetch_duration_seconds_count", 1);
+      if (environment_.metrics != nullptr) {
+        const int64_t now = environment_.loop->NowNanos();
+        environment_.metrics->Observe("prometheus_sd_kuma_fetch_duration_seconds", {}, now,
+                                      now - started);
+      }
       if (!status.ok()) {
         Count("prometheus_sd_kuma_fetch_failures_total", 1);
         LOG_ERROR("error parsing resources", {"discovery", "kuma"}, {"config", set_name_},
